@@ -1,0 +1,1 @@
+"""Tools that execute, check and render the book; no page imports them."""

@@ -1,0 +1,300 @@
+"""Is every page as a page must be stored? Found by reading alone, nothing is executed.
+
+It covers what nbval lets pass: a page stored without outputs, an emptied or altered output, pictures, a
+``raises-exception`` cell that does not raise. Each check returns a list of problems; an empty list is good.
+Left out: what only the rendered site shows (tests/site) and what only a run shows (nbval).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from llmbook.build import freshness, pages
+
+MAX_BYTES = 1_000_000  # GitHub shows no notebook that is much larger
+IMAGES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
+LOADING = {"src", "srcset", "poster", "data", "background"}  # attributes that make a browser load something
+EXTERNAL = re.compile(r"\s*(https?:)?//", re.IGNORECASE)
+EXTERNAL_CSS = re.compile(r"(url\(\s*['\"]?|@import\s+['\"])\s*(https?:)?//", re.IGNORECASE)
+# Scripts that load scripts; d3 and jQuery name other hosts in comments, so not every address counts.
+EXTERNAL_JS = re.compile(
+    r"(import\s*\(?|from|fetch\(|importScripts\(|\.src\s*=|paths\s*:\s*\{[^}]*)\s*['\"](https?:)?//"
+    r"|['\"](https?:)?//[^'\"/]*(cdn|unpkg|jsdelivr|googleapis)",
+    re.IGNORECASE,
+)
+HOME = re.compile(r"(?<![\w.])(/home/|/Users/|/root/|[A-Z]:\\+Users\\)\w+")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, on which page, in which cell (from 1, over all cells; None: the page as a whole)."""
+
+    page: str
+    cell: int | None
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.page}{'' if self.cell is None else f', cell {self.cell}'}: {self.message}"
+
+
+def check_book(root: Path) -> list[Problem]:
+    """Every check of every page, of ``_toc.yml`` and of ``book/systems.yml``."""
+    found = check_toc(root)
+    for path in pages.book_pages(root):
+        found += check_page(path, root)
+    return found + check_systems(root)
+
+
+def check_page(path: Path, root: Path) -> list[Problem]:
+    """Freshness and everything that can be seen in the stored notebook."""
+    name = path.stem
+    try:
+        notebook = pages.read(path)
+    except ValueError as error:
+        return [Problem(name, None, str(error))]
+    found = [Problem(name, None, f"stale: {reason}") for reason in freshness.freshness(path, root).reasons]
+    if path.stat().st_size > MAX_BYTES:
+        found.append(Problem(name, None, f"{path.stat().st_size:,} bytes, {MAX_BYTES:,} are allowed"))
+    found += [Problem(name, None, message) for message in _shape(notebook)]
+    code = 0
+    for number, cell in enumerate(notebook.cells, 1):
+        code += cell.cell_type == "code"
+        messages = _code_cell(cell, code) if cell.cell_type == "code" else _markdown_cell(cell)
+        found += [Problem(name, number, message) for message in messages]
+    return found
+
+
+# ---------------------------------------------------------------- the page as a whole
+
+
+def _shape(notebook: NotebookNode) -> Iterator[str]:
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        yield "its kernelspec is not python3"
+    code = pages.code_cells(notebook)
+    for place, tag in enumerate(("launch", "parameters")):
+        if len(code) <= place or tag not in pages.tags(code[place]):
+            yield f"code cell {place + 1} is not tagged {tag!r}"
+    for identifier, times in Counter(cell.get("id") for cell in notebook.cells).items():
+        if identifier is None:
+            yield "it has cells without an id: save it in notebook format 4.5"
+        elif times > 1:
+            yield f"{times} cells have the id {identifier!r}"
+    if any("injected-parameters" in pages.tags(cell) for cell in code):
+        yield "it has a cell of injected parameters: publish the page executed without -p"
+
+
+# ---------------------------------------------------------------- cells
+
+
+def _code_cell(cell: NotebookNode, place: int) -> Iterator[str]:
+    if not cell.source.strip():
+        yield "an empty code cell: remove it"
+    if cell.execution_count != place:
+        yield f"execution count {cell.execution_count}, expected {place}: the page was not run once, in order"
+    if "papermill" in cell.metadata:
+        yield "papermill's metadata was left in it"
+    yield from _errors(cell)
+    if any(mime in output.get("data", {}) for output in cell.outputs for mime in IMAGES):
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if not str(alt).strip():
+            yield "a figure without alt text: set mystnb.image.alt in the cell's metadata"
+    for output in cell.outputs:
+        yield from _output(output)
+
+
+def _errors(cell: NotebookNode) -> Iterator[str]:
+    raised = [output.ename for output in cell.outputs if output.output_type == "error"]
+    expected = "raises-exception" in pages.tags(cell)
+    if raised and not expected:
+        yield f"it stores an error: {raised[0]}"
+    if expected and not raised:
+        yield "tagged raises-exception, but it raised nothing"
+    if any(output.output_type == "stream" and output.name == "stderr" for output in cell.outputs):
+        yield "it stores stderr"
+
+
+def _output(output: NotebookNode) -> Iterator[str]:
+    data = output.get("data", {})
+    for mime in data:
+        if "widget" in mime:
+            yield "a widget, which loads its scripts from another host: use plain output"
+    texts = [output.get("text", ""), *(value for value in data.values() if isinstance(value, str))]
+    if any(HOME.search(text) for text in texts):
+        yield "its output names a folder of the machine that ran it"
+    loaded = external_requests(data.get("text/html", "")) + _external_markdown(data.get("text/markdown", ""))
+    for address in loaded:
+        yield f"its output makes the reader's browser ask another host: {address}"
+    if EXTERNAL_JS.search(data.get("application/javascript", "")):
+        yield "its JavaScript loads something from another host"
+
+
+def _markdown_cell(cell: NotebookNode) -> Iterator[str]:
+    if cell.cell_type != "markdown":
+        return
+    for address in _external_markdown(cell.source):
+        yield f"it makes the reader's browser ask another host: {address}"
+    for token in _inline_tokens(cell.source):
+        if token.type == "image" and not token.content.strip():
+            yield f"an image without alt text: {token.attrs.get('src', '')[:60]}"
+
+
+def _external_markdown(source: str) -> list[str]:
+    images = [str(token.attrs.get("src", "")) for token in _inline_tokens(source) if token.type == "image"]
+    return [src for src in images if EXTERNAL.match(src)] + external_requests(source)
+
+
+class _Loads(HTMLParser):
+    """Collects what a browser would load from another host while it shows a piece of HTML."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = tag if tag in ("script", "style") else ""
+        for name, value in attrs:
+            value = value or ""
+            loads = name in LOADING or (name in ("href", "xlink:href") and tag not in ("a", "area", "base"))
+            if loads and EXTERNAL.match(value):
+                self.found.append(value.strip()[:80])
+            elif name == "srcdoc":
+                self.found += external_requests(value)
+            elif name == "style" and EXTERNAL_CSS.search(value):
+                self.found.append(value[:80])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        pattern = {"script": EXTERNAL_JS, "style": EXTERNAL_CSS}.get(self._inside)
+        if pattern and (match := pattern.search(data)):
+            self.found.append(data[match.start() : match.start() + 80])
+
+
+def external_requests(html: str) -> list[str]:
+    """Addresses on other hosts that showing ``html`` would load; links that a reader may follow do not count.
+
+    >>> external_requests('<a href="https://a.org">read</a> <script src="//cdn.a.org/d3.js"></script>')
+    ['//cdn.a.org/d3.js']
+    """
+    parser = _Loads()
+    parser.feed(html)
+    parser.close()
+    return parser.found
+
+
+def compared(notebook: NotebookNode) -> tuple[int, int]:
+    """How many of the code cells with outputs nbval compares, and how many there are."""
+    cells = [cell for cell in pages.code_cells(notebook) if cell.outputs]
+    left_out = {"nbval-ignore-output", "nbval-skip"}
+    return sum(not left_out & set(pages.tags(cell)) for cell in cells), len(cells)
+
+
+# ---------------------------------------------------------------- contents and systems
+
+
+def check_toc(root: Path) -> list[Problem]:
+    """Each entry of ``_toc.yml`` is a file, each notebook of ``book/`` has an entry, once."""
+    entries = [re.sub(r"\.(ipynb|md|rst)$", "", name) for name in pages.toc_files(root)]
+    times = Counter(entries)
+    found = [Problem(pages.TOC, None, f"{name} is listed {n} times") for name, n in times.items() if n > 1]
+    for name in entries:
+        if not any((root / f"{name}{suffix}").is_file() for suffix in (".ipynb", ".md", ".rst")):
+            found.append(Problem(pages.TOC, None, f"{name} does not exist"))
+    for path in pages.book_pages(root):
+        if f"{pages.BOOK}/{path.stem}" not in entries:
+            found.append(Problem(path.stem, None, f"it is not listed in {pages.TOC}"))
+    return found
+
+
+def check_systems(root: Path) -> list[Problem]:
+    """Each entry of ``book/systems.yml`` is complete, unique, and names an anchor and a test that exist."""
+    from llmbook import systems
+
+    path = root / pages.BOOK / "systems.yml"
+    if not path.is_file():
+        return []
+    try:
+        entries = systems.load(path)
+    except ValueError as error:
+        return [Problem("systems.yml", None, str(error))]
+    found = []
+    for entry in entries:
+        messages = [_missing_anchor(entry.page, root), _missing_test(entry.test, root)]
+        found += [Problem("systems.yml", None, f"{entry.id}: {text}") for text in messages if text]
+    return found
+
+
+def _missing_anchor(target: str, root: Path) -> str:
+    page, _, anchor = target.partition("#")
+    path = root / pages.BOOK / f"{page}.ipynb"
+    if not path.is_file():
+        return f"page {page!r} does not exist"
+    times = anchors(pages.read(path))[anchor]
+    if times == 1:
+        return ""
+    return f"{page} has {times or 'no'} headings with the anchor #{anchor}"
+
+
+def _missing_test(node: str, root: Path) -> str:
+    file, *names = node.split("[")[0].split("::")
+    if not (root / file).is_file():
+        return f"test file {file} does not exist"
+    body: Iterable[ast.stmt] = ast.parse((root / file).read_bytes()).body
+    for name in names:
+        found = [item for item in body if getattr(item, "name", None) == name]
+        if not found:
+            return f"{file} defines no {'::'.join(names)}"
+        body = getattr(found[-1], "body", [])
+    return "" if names and names[-1].startswith("test") else f"{node} is not a pytest node id"
+
+
+def anchors(notebook: NotebookNode) -> Counter[str]:
+    """Anchors of the rendered page: headings as Sphinx makes them, ``(label)=`` targets, ids in raw HTML.
+
+    >>> import nbformat
+    >>> cell = nbformat.v4.new_markdown_cell("## 3.1 Self-attention in *five* steps\\n(here)=")
+    >>> sorted(anchors(nbformat.v4.new_notebook(cells=[cell])))
+    ['here', 'self-attention-in-five-steps']
+    """
+    from docutils.nodes import make_id
+
+    found: Counter[str] = Counter()
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            prose = re.sub(r"^(```|~~~).*?^\1", "", cell.source, flags=re.MULTILINE | re.DOTALL)
+            found.update(make_id(title) for title in headings(cell.source))
+            found.update(make_id(label) for label in re.findall(r"^\(([^)\n]+)\)=\s*$", prose, re.MULTILINE))
+            found.pop("", None)  # a heading without Latin letters gets a number that others may shift
+            found.update(re.findall(r"<[a-zA-Z][^>]*\sid=[\"']([^\"']+)", prose))
+    return found
+
+
+def headings(source: str) -> list[str]:
+    """Texts of the Markdown headings in ``source``, without markup."""
+    tokens = _markdown(source)
+    titles = [tokens[i + 1].children or [] for i, token in enumerate(tokens) if token.type == "heading_open"]
+    return ["".join(" " if part.type == "softbreak" else part.content for part in title) for title in titles]
+
+
+def _inline_tokens(source: str) -> Iterator:  # type: ignore[type-arg]
+    for token in _markdown(source):
+        yield from token.children or []
+
+
+@lru_cache(maxsize=512)
+def _markdown(source: str) -> list:  # type: ignore[type-arg]
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+    return MarkdownIt("commonmark").use(dollarmath_plugin).parse(source)

@@ -1,0 +1,110 @@
+"""What tests of the site share: the built site, a server on loopback, a browser that reaches nothing else.
+
+``LLMBOOK_SITE=folder`` checks a site built elsewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from filelock import FileLock
+from site_checks import settle
+
+from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
+from llmbook.build.site import build, site_dir
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ["_config.yml", "_toc.yml", "book/*.ipynb", "book/_static/*", "src/llmbook/build/s*.py"]
+
+
+# --- the site, its server, its browser
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built site; it is built here when it is absent or older than what it is made from."""
+    if chosen := os.environ.get("LLMBOOK_SITE"):
+        return Path(chosen).resolve()
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / "site.lock"):
+        newest = max(path.stat().st_mtime for pattern in SOURCES for path in ROOT.glob(pattern))
+        index = site_dir(ROOT) / "index.html"
+        if not index.is_file() or index.stat().st_mtime < newest:
+            build(ROOT)
+    return site_dir(ROOT)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def served(site: Path) -> Iterator[str]:
+    """The address of the site on this machine."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; without one the test is skipped with how to get it."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    if (program := find_chromium()) is None:
+        pytest.skip(HOW_TO_GET)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """An open page and what it did wrong while it loaded."""
+
+    page: object
+    external: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def visit(browser):
+    """``visit(url, scheme, width, html)`` opens a page; requests to other hosts are recorded and blocked."""
+    contexts = []
+
+    def open_page(url: str, scheme: str = "light", width: int = 1280, html: str | None = None) -> Visit:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        seen = Visit(context.new_page())
+        home = urlsplit(url)[:2]
+
+        def judge(route):
+            target = route.request.url
+            if urlsplit(target)[:2] != home and urlsplit(target).scheme not in ("data", "blob", "about"):
+                seen.external.append(target)
+                route.abort()
+            elif html is not None and target == url:
+                route.fulfill(body=html, content_type="text/html; charset=utf-8")
+            else:
+                route.continue_()
+
+        context.route("**/*", judge)
+        seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
+        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        seen.page.goto(url)
+        settle(seen.page)
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()

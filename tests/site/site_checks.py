@@ -1,0 +1,128 @@
+"""Checkers of a page: each returns a list of problems, so that a test can show it a planted one."""
+
+from __future__ import annotations
+
+import functools
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+LOADS = {("link", "href"), *((tag, "src") for tag in ("script", "img", "iframe", "source", "video", "audio"))}
+HARMLESS_LINKS = {"canonical", "next", "prev", "search", "author", "license"}  # <link> that loads nothing
+
+
+def settle(page) -> None:
+    """Wait until mathematics is typeset and interactive frames are drawn."""
+    page.evaluate("window.MathJax?.startup?.promise?.then(() => null)")
+    for frame in attention_frames(page):
+        frame.wait_for_selector("svg line", state="attached", timeout=10_000)
+    page.wait_for_timeout(150)
+
+
+def attention_frames(page) -> list:
+    """The frames of interactive attention, brought into view one by one so that they load."""
+    frames = []
+    for handle in page.query_selector_all("iframe.llmbook-attention"):
+        handle.scroll_into_view_if_needed()
+        frames.append(handle.content_frame())
+    return frames
+
+
+# --- checkers of a page in the browser
+
+
+def axe_problems(page, frames: bool = True) -> list[str]:
+    """Serious and critical findings of axe-core in the page and its frames (which it cannot enter itself)."""
+    from axe_playwright_python.base import AXE_SCRIPT
+
+    problems = []
+    for frame in page.frames if frames else [page.main_frame]:
+        if not frame.evaluate("!!window.axe"):
+            frame.evaluate(AXE_SCRIPT)
+        options = "{resultTypes: ['violations'], preload: false, iframes: false}"
+        found = frame.evaluate(f"axe.run(document, {options})")
+        for violation in found["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                where = [node["html"][:160] for node in violation["nodes"][:3]]
+                problems.append(f"{violation['id']} ({violation['impact']}): {where}")
+    return problems
+
+
+def overflow(page) -> int:
+    """By how many CSS pixels the page is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+def math_problems(page) -> list[str]:
+    """Formulas that were not typeset, or that MathJax calls wrong."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".math")]
+            .filter(m => !m.querySelector("mjx-container") || m.querySelector("mjx-merror, [data-mjx-error]"))
+            .map(m => m.textContent.slice(0, 80))"""
+    )
+
+
+# --- checkers of a page's text
+
+
+class _Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def tags(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Every start tag with its attributes, in order."""
+    return _Tags(text).tags
+
+
+def external_loads(text: str) -> list[str]:
+    """What the page would load from another host: scripts, styles, images, frames."""
+    found = []
+    for tag, attributes in tags(text):
+        if tag == "link" and set(attributes.get("rel", "").split()) & HARMLESS_LINKS:
+            continue
+        found += [
+            f"<{tag} {name}={value}>"
+            for name, value in attributes.items()
+            if (tag, name) in LOADS and re.match(r"(https?:)?//", value)
+        ]
+    return found
+
+
+def alt_problems(text: str) -> list[str]:
+    """Images without a description, or with a file name for one."""
+    images = [attributes for tag, attributes in tags(text) if tag == "img"]
+    hashed = re.compile(r"[0-9a-f]{16,}|\.(png|svg|jpe?g|gif|webp)$", re.IGNORECASE)
+    return [str(image) for image in images if not image.get("alt", "").strip() or hashed.search(image["alt"])]
+
+
+def link_problems(site: Path, name: str, text: str | None = None) -> list[str]:
+    """Links of page ``name`` to pages, files or anchors of the site that do not exist."""
+    here = f"http://site/{name}.html"
+    text = (site / f"{name}.html").read_text(encoding="utf-8") if text is None else text
+    problems = []
+    for tag, attributes in tags(text):
+        if tag != "a" or urlsplit(attributes.get("href", "#")).scheme:
+            continue
+        url = urlsplit(urljoin(here, attributes.get("href", "")))
+        target = site / unquote(url.path).lstrip("/")
+        same = target == site / f"{name}.html"
+        if not target.is_file():
+            problems.append(f"{attributes['href']}: no such file")
+        elif url.fragment and unquote(url.fragment) not in _anchors(target, text if same else None):
+            problems.append(f"{attributes['href']}: no such place on that page")
+    return problems
+
+
+@functools.lru_cache(maxsize=64)
+def _anchors(path: Path, text: str | None) -> frozenset[str]:
+    text = path.read_text(encoding="utf-8") if text is None else text
+    return frozenset(
+        attributes[key] for _, attributes in tags(text) for key in ("id", "name") if key in attributes
+    )

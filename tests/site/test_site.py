@@ -1,0 +1,259 @@
+"""The site as readers get it: closed to the outside, error-free, readable by everyone, whole.
+
+Every checker is also shown a planted fault, and has to find it.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from site_checks import (
+    alt_problems,
+    attention_frames,
+    axe_problems,
+    external_loads,
+    link_problems,
+    math_problems,
+    overflow,
+    tags,
+)
+
+from llmbook.build.pages import toc_files
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = toc_files(ROOT)
+VARIANTS = [("light", 1280), ("dark", 1280), ("dark", 390), ("light", 390)]
+ALL = [*PAGES, "search"]
+SMALL = "book/colophon"  # the page that faults are planted in
+
+
+def text(site: Path, name: str) -> str:
+    return (site / f"{name}.html").read_text(encoding="utf-8")
+
+
+def has_math(name: str) -> bool:
+    path = ROOT / f"{name}.ipynb"
+    cells = nbformat.read(path, as_version=4).cells if path.is_file() else []
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return bool(re.search(r"\$[^$\n]*\\\w+[^$\n]*\$", prose))
+
+
+# --- every page, in the browser
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ALL)
+def test_a_page_asks_no_other_host_makes_no_error_and_passes_axe_in_four_settings(served, visit, name):
+    seen = visit(f"{served}{name}.html")
+    seen.page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
+    problems = []
+    for scheme, width in VARIANTS:
+        seen.page.emulate_media(color_scheme=scheme)
+        seen.page.set_viewport_size({"width": width, "height": 900})
+        seen.page.evaluate("scrollTo(0, 900)")
+        seen.page.wait_for_timeout(250)
+        seen.page.evaluate("scrollTo(0, 700)")  # going up shows a button that leads back to the top
+        seen.page.wait_for_timeout(450)  # the theme answers a change of size after 300 ms
+        assert seen.page.evaluate("document.documentElement.dataset.theme") == scheme
+        frames = scheme == "light"  # they are white paper in the dark as well
+        found = lasting(seen.page, lambda frames=frames: axe_problems(seen.page, frames))
+        problems += [f"{scheme} {width}: {problem}" for problem in found]
+        if extra := overflow(seen.page):
+            problems.append(f"{scheme} {width}: the page is {extra} px too wide")
+    assert problems == []
+    assert seen.external == []
+    assert seen.complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ALL)
+def test_a_page_opened_from_a_folder_works_too(site, visit, name):
+    seen = visit((site / f"{name}.html").as_uri())
+    assert seen.external == []
+    assert seen.complaints == []
+    assert math_problems(seen.page) == []
+    if has_math(name):
+        assert seen.page.locator("mjx-container").count() > 0
+    for frame in attention_frames(seen.page):
+        assert frame.locator("svg line").count() > 0
+        assert frame.title()
+
+
+@pytest.mark.browser
+def test_attention_on_the_architecture_page_answers_the_reader(served, visit):
+    seen = visit(f"{served}book/architecture.html")
+    frames = attention_frames(seen.page)
+    assert frames, "the architecture page has no interactive attention"
+    squares = [frame for frame in frames if frame.locator("#layer").count()]
+    assert squares, "no head view on the architecture page"
+    lines = squares[0].locator("svg #attention line")
+    before = lines.evaluate_all("all => all.map(l => l.getAttribute('stroke-opacity')).join()")
+    squares[0].locator("svg > g rect[width='20']").first.dblclick()
+    after = lines.evaluate_all("all => all.map(l => l.getAttribute('stroke-opacity')).join()")
+    assert before != after
+    assert seen.complaints == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("from_folder", [False, True])
+def test_searching_for_attention_finds_pages(site, served, visit, from_folder):
+    home = site.as_uri() + "/" if from_folder else served
+    seen = visit(f"{home}search.html?q=attention")
+    seen.page.wait_for_selector("#search-results li a", timeout=10_000)
+    assert seen.page.locator("#search-results li a").count() >= 1
+    seen.page.wait_for_timeout(500)  # excerpts arrive after the titles
+    assert seen.external == []
+    assert seen.complaints == []
+
+
+@pytest.mark.browser
+def test_the_first_stop_of_the_keyboard_skips_to_the_text(served, visit):
+    page = visit(f"{served}{PAGES[1]}.html").page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
+    page.wait_for_timeout(400)  # it slides in
+    assert page.evaluate("document.activeElement.getBoundingClientRect().top >= 0"), "it stays hidden"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main-content")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_keyboard_reaches_the_menu_of_pages_and_follows_a_link(served, visit, width):
+    page = visit(f"{served}{PAGES[1]}.html", width=width).page
+    opener = "document.activeElement.classList.contains('primary-toggle')"
+    if width < 600:
+        assert tab_until(page, opener), "Tab never reaches the button that opens the menu"
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(400)
+    # the menu is inside a modal dialog on a phone, in the page otherwise
+    in_menu = f"document.activeElement.getAttribute('href')?.endsWith('{Path(PAGES[2]).name}.html') && " + (
+        "document.activeElement.closest('.bd-sidebar-primary, #pst-primary-sidebar-modal') !== null"
+    )
+    assert tab_until(page, in_menu), "Tab never reaches the menu of pages"
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    shadow = page.evaluate("getComputedStyle(document.activeElement).boxShadow")
+    assert outline != "none" or shadow != "none", "the focus cannot be seen"
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+    assert Path(PAGES[2]).name in page.url
+
+
+def lasting(page, check, tries: int = 3) -> list[str]:
+    """What ``check`` still finds after a wait: a busy machine is late with its transitions."""
+    for _ in range(tries):
+        if not (found := check()):
+            return []
+        page.wait_for_timeout(700)
+    return found
+
+
+def tab_until(page, condition: str, most: int = 80) -> bool:
+    """Press Tab until the condition on the focused element holds."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate(condition):
+            return True
+    return False
+
+
+# --- every page, as text
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_image_is_described(site, name):
+    assert alt_problems(text(site, name)) == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_link_within_the_site_leads_somewhere(site, name):
+    assert link_problems(site, name) == []
+
+
+@pytest.mark.parametrize("name", [*ALL, "index"])
+def test_no_page_names_a_script_style_or_image_of_another_host(site, name):
+    assert external_loads(text(site, name)) == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_colab_and_binder_open_this_page_of_the_configured_repository(site, name):
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    owner, branch = repository["url"].removeprefix("https://github.com/").strip("/"), repository["branch"]
+    links = {attributes.get("href") for tag, attributes in tags(text(site, name)) if tag == "a"}
+    assert f"https://colab.research.google.com/github/{owner}/blob/{branch}/{name}.ipynb" in links
+    assert f"https://mybinder.org/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb" in links
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_stays_under_a_megabyte(site, name):
+    assert len(text(site, name).encode()) < 1_000_000
+
+
+def test_styles_and_scripts_of_the_site_load_nothing_from_other_hosts(site):
+    for path in (site / "_static").rglob("*.css"):
+        styles = path.read_text(encoding="utf-8")
+        found = re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\"']*", styles)
+        assert found == [], path
+    names = " ".join(str(path.relative_to(site)) for path in site.rglob("*.js"))
+    assert "thebe" not in names and "require" not in names.replace("tex/extensions/require.js", "")
+
+
+# --- the checkers find planted faults
+
+
+@pytest.mark.browser
+def test_a_planted_script_of_another_host_is_seen(site, served, visit):
+    planted = text(site, SMALL).replace(
+        "</body>", '<script src="https://cdn.example.org/x.js"></script></body>'
+    )
+    assert external_loads(planted) == ["<script src=https://cdn.example.org/x.js>"]
+    seen = visit(f"{served}{SMALL}.html", html=planted)
+    assert seen.external == ["https://cdn.example.org/x.js"]
+    assert seen.complaints
+
+
+@pytest.mark.browser
+def test_a_planted_script_that_fetches_later_is_seen(site, served, visit):
+    planted = text(site, SMALL).replace("</body>", "<script>fetch('//example.org/count')</script></body>")
+    assert external_loads(planted) == []
+    seen = visit(f"{served}{SMALL}.html", html=planted)
+    assert any("example.org" in url for url in seen.external)
+
+
+@pytest.mark.browser
+def test_a_planted_error_a_wide_block_and_a_broken_formula_are_seen(site, served, visit):
+    planted = re.sub(r"<script[^>]*mathjax/[^>]*></script>", "", text(site, SMALL)).replace(
+        "</article>",
+        '<div style="width: 3000px">wide</div><span class="math">\\(x^2\\)</span><script>oops()</script>'
+        "</article>",
+    )
+    seen = visit(f"{served}{SMALL}.html", html=planted, width=390)
+    assert any("oops" in complaint for complaint in seen.complaints)
+    assert overflow(seen.page) > 0
+    assert "\\(x^2\\)" in math_problems(seen.page)
+
+
+@pytest.mark.browser
+def test_an_image_without_description_and_pale_text_are_seen_by_axe(site, served, visit):
+    planted = text(site, SMALL).replace(
+        "</article>",
+        '<img src="../_static/logo.svg"><p style="color:#ccc;background:#fff">pale</p></article>',
+    )
+    found = " ".join(axe_problems(visit(f"{served}{SMALL}.html", html=planted).page))
+    assert "image-alt" in found and "color-contrast" in found
+
+
+@pytest.mark.parametrize("alt", [None, "", " ", "_images/3f2a9c0b7d5e4f1a2b3c4d5e6f708192", "plot.png"])
+def test_a_removed_or_hashed_description_is_seen(site, alt):
+    page = text(site, SMALL)
+    new = r"\1" if alt is None else rf'\1 alt="{alt}"'
+    planted = re.sub(r'(<img\b[^>]*?)\salt="[^"]*"', new, page, count=1)
+    assert planted != page and len(alt_problems(planted)) == 1
+
+
+@pytest.mark.parametrize("href", ["nowhere.html", "history.html#no-such-heading", "#no-such-heading"])
+def test_a_planted_dead_link_is_seen(site, href):
+    planted = text(site, SMALL).replace("</article>", f'<a href="{href}">dead</a></article>')
+    assert [problem.split(":")[0] for problem in link_problems(site, SMALL, planted)] == [href]

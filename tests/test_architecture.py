@@ -1,0 +1,530 @@
+"""The page "Architecture": the Transformer measured, and compared with others' code (`llmbook.architecture`)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from llmbook import architecture as arch
+from llmbook.core import data, french, pretrained
+from llmbook.core.attention import KVCache, causal_mask, prefix_mask, rope_angles
+from llmbook.core.transformer import Config, EncoderDecoder, Transformer, n_parameters, recorded_attention
+
+SENTENCE = "The animal didn't cross the street because it was too tired"
+PAIRS = french.pairs(300, seed=0)
+TINY = Config(64, 32, n_layer=2, n_head=4, n_embd=32)
+CONFIGS = {
+    "GPT-2": TINY,
+    "three heads for one key": replace(TINY, n_head=6, n_embd=48, n_kv_head=2, head_dim=0, d_ff=0),
+    "one key for all": replace(TINY, n_kv_head=1),
+    "wide heads": replace(TINY, n_kv_head=2, head_dim=24),
+    "LLaMA": replace(TINY, norm="rms", position="rope", activation="silu", gated=True, bias=False, d_ff=80, tied=False),
+    "gated with bias": replace(TINY, gated=True, position="alibi", d_ff=56),
+    "T5's decoder": replace(TINY, norm="rms", position="relative", activation="relu", bias=False),
+    "post-norm, untied": replace(TINY, norm_first=False, position="sinusoidal", tied=False),
+    "no positions": replace(TINY, position="none", n_layer=3, vocab_size=100, block_size=20),
+}  # fmt: skip
+
+
+def fresh(config: Config, seed: int = 0) -> Transformer:
+    torch.manual_seed(seed)
+    return Transformer(config).eval()
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    return arch.real_pair("smollm2", attn="eager")
+
+
+@pytest.fixture(scope="module")
+def ids(smollm2):
+    return torch.tensor(smollm2[1].tokenizer(SENTENCE)["input_ids"])
+
+
+# -------------------------------------------------------------------------- real weights in our own code
+
+
+def test_our_code_with_smollm2s_weights_gives_the_logits_of_transformers(smollm2):
+    ours, reference = smollm2
+    text = torch.tensor(reference.tokenizer(data.plays_text("test")[:1500])["input_ids"][:300])
+    agreement = arch.logit_agreement(ours, reference.model, text)
+    assert agreement["largest difference"] < 1e-3  # logits go up to about 30, in float32
+    assert agreement["largest difference, cache on"] < 1e-3
+    assert agreement["same top token"] == agreement["same top token, cache on"] == 1.0
+
+
+def test_the_comparison_of_logits_notices_a_changed_weight():
+    reference = pretrained.tiny_reference("llama")
+    ours = fresh(replace(TINY, vocab_size=99, block_size=64))
+    agreement = arch.logit_agreement(ours, reference, torch.randint(99, (20,)))
+    assert agreement["largest difference"] > 1e-2 and agreement["same top token"] < 1
+
+
+def test_both_models_share_one_copy_of_the_weights(smollm2):
+    ours, reference = smollm2
+    theirs = reference.model.model.layers[3].self_attn.q_proj.weight
+    assert ours.stack.blocks[3].attn.q.weight.data_ptr() == theirs.data_ptr()
+    assert n_parameters(ours) == sum(p.numel() for p in reference.model.parameters()) == 134_515_008
+
+
+def test_our_encoder_with_minilms_weights_gives_the_embeddings_of_transformers():
+    encoder, minilm = arch.real_pair("minilm")
+    lines = [*[p.english for p in PAIRS[:12]], "naïve café, 日本", "one", "a long line " * 100]
+    ours = arch.our_embeddings(encoder, minilm.tokenizer, lines)
+    theirs = pretrained.sentence_embeddings(minilm, lines)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    singles = torch.cat([arch.our_embeddings(encoder, minilm.tokenizer, [line]) for line in lines[:3]])
+    torch.testing.assert_close(ours[:3], singles, atol=1e-5, rtol=0)  # padding changes nothing
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gpt2_bert_t5_and_llama_blocks_equal_those_of_transformers(seed):
+    difference = arch.tiny_parity(seed)
+    assert set(difference) == {"gpt2", "bert", "t5", "t5-gated", "llama"}
+    assert max(difference.values()) < 1e-5
+
+
+# ------------------------------------------------------------------------------ attention, step by step
+
+
+@pytest.mark.parametrize("layer", [0, 9, 29])
+def test_the_five_steps_give_what_the_attention_layer_gives(smollm2, ids, layer):
+    ours, _ = smollm2
+    c, steps = ours.config, arch.five_steps(ours, ids, layer)
+    rope = rope_angles(torch.arange(len(ids)), c.head_dim, c.rope_theta)
+    with torch.no_grad():
+        whole = ours.stack.blocks[layer].attn(steps["input"][None], causal=True, rope=rope)[0]
+    torch.testing.assert_close(steps["output"], whole, atol=1e-4, rtol=1e-4)
+
+
+def test_the_weights_of_the_five_steps_are_those_of_transformers(smollm2, ids):
+    ours, reference = smollm2
+    with torch.no_grad():
+        theirs = reference.model(ids[None], output_attentions=True).attentions
+    for layer in (0, 9, 29):
+        torch.testing.assert_close(
+            arch.five_steps(ours, ids, layer)["weights"], theirs[layer][0], atol=1e-4, rtol=1e-4
+        )
+
+
+def test_the_five_steps_have_the_shapes_that_the_page_names(smollm2, ids):
+    ours, _ = smollm2
+    c, n = ours.config, len(ids)
+    shapes = {name: tuple(t.shape) for name, t in arch.five_steps(ours, ids, 9).items()}
+    assert shapes == {
+        "input": (n, c.n_embd),
+        "queries": (c.n_head, n, c.head_dim),
+        "keys": (c.n_kv_head, n, c.head_dim),
+        "values": (c.n_kv_head, n, c.head_dim),
+        "scores": (c.n_head, n, n),
+        "weights": (c.n_head, n, n),
+        "mixed": (c.n_head, n, c.head_dim),
+        "output": (n, c.n_embd),
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [dict(), dict(position="sinusoidal", n_kv_head=2), dict(position="rope", qk_norm=True, scaled=False)],
+    ids=["learned", "sinusoidal", "rope"],
+)
+def test_the_five_steps_hold_for_other_kinds_of_positions(change):
+    model, text = fresh(replace(TINY, **change)), torch.arange(12)
+    outputs = []
+    hook = model.stack.blocks[1].attn.register_forward_hook(lambda module, args, out: outputs.append(out[0]))
+    with torch.no_grad(), recorded_attention(model) as layers:
+        model(text[None])
+    hook.remove()
+    steps = arch.five_steps(model, text, 1)
+    torch.testing.assert_close(steps["output"], outputs[0], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(steps["weights"], layers[1].weights[0], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("change", [dict(position="alibi"), dict(position="relative"), dict(mask="full")])
+def test_the_five_steps_refuse_a_model_whose_attention_has_a_sixth(change):
+    with pytest.raises(ValueError, match="need a causal model without biases"):
+        arch.five_steps(fresh(replace(TINY, **change)), torch.arange(5), 0)
+
+
+@pytest.mark.parametrize("n_kv_head", [9, 3, 1])
+def test_grouped_and_multi_query_attention_equal_pytorchs_fused_kernel(n_kv_head):
+    g = torch.Generator().manual_seed(0)
+    model = fresh(Config(20, 16, n_layer=1, n_head=9, n_embd=36, n_kv_head=n_kv_head, position="none"))
+    attn, x = model.stack.blocks[0].attn, torch.randn(2, 10, 36, generator=g)
+    with torch.no_grad():
+        q, k, v = attn.project(x, x, None)
+        assert k.shape[1] == n_kv_head
+        fused = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        expected = attn.out(fused.transpose(1, 2).flatten(2))
+        attn.record = True
+        torch.testing.assert_close(attn(x, causal=True), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_the_division_by_root_d_the_softmax_saturates_and_its_gradient_dies(seed):
+    widths = (4, 16, 64, 256)
+    scaled, raw = (arch.softmax_health(widths, scaled=s, seed=seed) for s in (True, False))
+    for what in ("entropy", "gradient"):
+        assert all(0 <= v <= 1 for v in (*scaled[what], *raw[what]))
+        assert max(scaled[what]) - min(scaled[what]) < 0.06  # the same at every width
+        assert raw[what] == sorted(raw[what], reverse=True)  # worse and worse
+    assert min(scaled["entropy"]) > 0.8 and min(scaled["gradient"]) > 0.9
+    assert raw["entropy"][-1] < 0.2 and raw["gradient"][-1] < 0.3
+
+
+def test_a_head_of_width_one_is_scaled_by_one():
+    assert arch.softmax_health((1,), scaled=True) == arch.softmax_health((1,), scaled=False)
+
+
+# --------------------------------------------------------------------------------------------- positions
+
+
+def test_the_rotary_score_is_one_at_distance_zero_and_the_same_in_both_directions():
+    distance = torch.arange(0, 200).float()
+    score = arch.rope_score(distance)
+    assert float(score[0]) == pytest.approx(1)
+    assert score.abs().max() <= 1 + 1e-6
+    torch.testing.assert_close(arch.rope_score(-distance), score, atol=1e-5, rtol=0)
+    assert score[:8].mean() > score[20:60].mean() > score[120:].mean()
+
+
+@pytest.mark.parametrize("head_dim", [2, 16, 64])
+def test_the_rotary_score_is_the_mean_cosine_of_its_angles(head_dim):
+    distance = torch.tensor([0.0, 1.0, 7.0, 100.0])
+    frequency = 10_000.0 ** (-torch.arange(0, head_dim, 2) / head_dim)
+    expected = torch.outer(distance, frequency).cos().mean(1)
+    torch.testing.assert_close(arch.rope_score(distance, head_dim), expected, atol=1e-5, rtol=0)
+
+
+def test_extrapolation_scores_every_kind_at_every_length_and_learned_positions_end():
+    kinds, lengths = ("learned", "alibi", "rope", "sinusoidal"), (16, 32, 64)
+    bits = arch.extrapolation(kinds, lengths, steps=3, train_length=32, seed=1)
+    assert tuple(bits) == kinds and all(len(b) == 3 for b in bits.values())
+    assert math.isnan(bits["learned"][2])
+    finite = [b for kind in kinds for b in bits[kind] if not math.isnan(b)]
+    assert len(finite) == 11 and all(0 < b < 8.5 for b in finite)  # 8 bits: a blind guess among 256 bytes
+
+
+def test_extrapolation_gives_the_same_numbers_for_the_same_seed():
+    runs = [
+        arch.extrapolation(("alibi",), (16,), steps=2, train_length=16, seed=s)["alibi"] for s in (5, 5, 6)
+    ]
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_the_last_tokens_loss_is_the_cross_entropy_of_those_tokens():
+    text = data.encode_bytes(data.plays_text("valid"))[:6000]
+    model = fresh(Config(256, 64, n_layer=1, n_head=2, n_embd=16))
+    bits = arch.last_token_bits(model, text, 40, n_window=2, n_last=8)
+    windows = [text[end - 40 : end + 1].long() for end in (4096, len(text) - 2)]
+    with torch.no_grad():
+        nats = [F.cross_entropy(model(w[None, :-1])[0, -8:], w[-8:]) for w in windows]
+    assert bits == pytest.approx(float(sum(nats)) / 2 / math.log(2), abs=1e-5)
+
+
+@pytest.mark.parametrize("length", [15, 4097])
+def test_a_window_too_short_or_too_long_to_be_scored_is_refused(length):
+    with pytest.raises(ValueError, match="choose between 16"):
+        arch.last_token_bits(fresh(TINY), torch.zeros(9000), length)
+
+
+# ------------------------------------------------------------------------------------------------- masks
+
+
+@pytest.mark.parametrize("position", ["learned", "rope", "none", "alibi"])
+def test_the_measured_influence_is_the_mask(position):
+    model = fresh(Config(50, 8, n_layer=2, n_head=2, n_embd=16, position=position))
+    for mask in (causal_mask(8), prefix_mask(8, 4), prefix_mask(8, 1), torch.ones(8, 8, dtype=torch.bool)):
+        assert torch.equal(arch.influence(model, mask), mask)
+
+
+def test_influence_notices_a_model_that_ignores_its_mask():
+    model = fresh(Config(50, 8, n_layer=1, n_head=2, n_embd=16))
+    real = model.stack.forward
+    model.stack.forward = lambda x, mask=None: real(x, mask=torch.ones(8, 8, dtype=torch.bool))
+    assert not torch.equal(arch.influence(model, causal_mask(8)), causal_mask(8))
+
+
+# ----------------------------------------------------------------- three ways to read and to write
+
+
+@pytest.fixture(scope="module")
+def translators():
+    """One per family, trained for a moment, so that its translations have words in them."""
+    made = {f: arch.Translator(f, PAIRS, n_embd=32, seed=0) for f in arch.Translator.FAMILIES}
+    for t in made.values():
+        t.train(steps=25, batch_size=32)
+    return made
+
+
+@pytest.fixture(params=arch.Translator.FAMILIES)
+def translator(request, translators):
+    return translators[request.param]
+
+
+def changed(t, ids, where):
+    """The same ids with another French word in one place; padding stays padding."""
+    nine, eleven = len(t.english) + 9, len(t.english) + 11
+    word, other = ids[:, where], ids.clone()
+    other[:, where] = torch.where(word == french.PAD, word, torch.where(word == nine, eleven, nine))
+    return other
+
+
+@torch.no_grad()
+def test_no_family_looks_ahead_in_the_target(translator):
+    source, target, _ = translator.encode(PAIRS[:5])
+    before = translator.logits(translator.model, source, target)
+    for where in range(1, target.shape[1]):
+        after = translator.logits(translator.model, source, changed(translator, target, where))
+        torch.testing.assert_close(after[:, :where], before[:, :where], atol=1e-5, rtol=0)
+        real = target[:, where] != french.PAD
+        assert (after[real, where] - before[real, where]).abs().amax(-1).min() > 1e-3
+
+
+def seen_by_the_source(t, pair):
+    """bool (S, S): which source word's embedding can change what the model makes of which source word."""
+    source, target, _ = t.encode([pair])
+    kept = {}
+    hook = t.model.embed.register_forward_hook(lambda module, args, out: kept.update(x=out.requires_grad_()))
+    last = t.model.stack.norm.register_forward_hook(lambda module, args, out: kept.update(h=out))
+    t.logits(t.model, source, target)
+    hook.remove(), last.remove()
+    n, x, h = source.shape[1], kept["x"], kept["h"]
+    probe = torch.randn(h.shape[-1], generator=torch.Generator().manual_seed(0))
+    rows = [
+        torch.autograd.grad(h[0, i] @ probe, x, retain_graph=True)[0][0].abs().sum(-1) > 0
+        for i in range(h.shape[1])
+    ]
+    return torch.stack(rows), n  # fmt: skip
+
+
+def test_the_prefix_decoder_sees_its_whole_prefix_and_after_it_only_the_past(translators):
+    seen, n = seen_by_the_source(translators["prefix"], PAIRS[0])
+    assert torch.equal(seen, prefix_mask(len(seen), n))
+    assert seen[:n, :n].all() and not seen[:n, n:].any()
+
+
+def test_the_causal_decoder_sees_only_the_past_in_source_and_target(translators):
+    seen, _ = seen_by_the_source(translators["causal"], PAIRS[0])
+    assert torch.equal(seen, causal_mask(len(seen)))
+
+
+@torch.no_grad()
+def test_every_family_reads_every_source_word(translator):
+    source, target, _ = translator.encode(PAIRS[:1])
+    before = translator.logits(translator.model, source, target)
+    for where in range(source.shape[1]):
+        other = source.clone()
+        other[0, where] = 7 if source[0, where] != 7 else 8
+        assert (translator.logits(translator.model, other, target) - before).abs().max() > 1e-5
+
+
+@torch.no_grad()
+def test_padding_changes_no_logit_of_a_translator(translator):
+    pairs = sorted(PAIRS[:40], key=lambda p: len(p.english))[::8]
+    source, target, _ = translator.encode(pairs)
+    assert (source == french.PAD).any() and (target == french.PAD).any()
+    batch = translator.logits(translator.model, source, target)
+    for row, pair in enumerate(pairs):
+        alone_source, alone_target, _ = translator.encode([pair])
+        alone = translator.logits(translator.model, alone_source, alone_target)[0]
+        torch.testing.assert_close(batch[row, : len(alone)], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_a_batch_of_translations_equals_the_single_ones(translator):
+    sentences = [p.english for p in sorted(PAIRS[:60], key=lambda p: len(p.english))[::6]]
+    together = translator.translate(sentences)
+    assert together == [translator.translate([s])[0] for s in sentences]
+    assert any(together)
+
+
+@torch.no_grad()
+def test_greedy_translation_takes_the_likeliest_word_each_time(translator):
+    """Fed its own translation, the model prefers each word of it."""
+    source = translator.encode(PAIRS[:1]).source
+    shift, ids = len(translator.english), [french.BOS + len(translator.english)]
+    for _ in range(24):
+        ids.append(int(translator.logits(translator.model, source, torch.tensor([ids]))[0, -1].argmax()))
+        if ids[-1] == french.EOS + shift:
+            break
+    expected = translator.french.decode([max(i - shift, 0) for i in ids[1:]])
+    assert translator.translate([PAIRS[0].english]) == [expected]
+
+
+@pytest.mark.parametrize("family", arch.Translator.FAMILIES)
+def test_an_untrained_translator_writes_something_and_does_not_fail(family):
+    """Its likeliest word may well be an English one, which is no French word and is left out."""
+    t = arch.Translator(family, PAIRS[:30], n_embd=16, seed=3)
+    assert len(t.translate([p.english for p in PAIRS[:6]])) == 6
+
+
+@pytest.mark.parametrize("family", arch.Translator.FAMILIES)
+def test_training_lowers_the_loss_and_the_same_seed_repeats_it(family):
+    def run(seed):
+        t = arch.Translator(family, PAIRS, n_embd=16, seed=seed)
+        history = t.train(steps=12, batch_size=16)
+        with torch.no_grad():
+            return float(t.loss(t.model, t.encode(PAIRS[:50]))), history
+
+    loss, _ = run(1)
+    assert loss == run(1)[0] != run(2)[0]
+    start = arch.Translator(family, PAIRS, n_embd=16, seed=1)
+    with torch.no_grad():
+        assert loss < float(start.loss(start.model, start.encode(PAIRS[:50]))) - 0.3
+
+
+def test_the_loss_counts_french_words_and_no_padding(translator):
+    batch = translator.encode(PAIRS[:6])
+    with torch.no_grad():
+        log_p = translator.logits(translator.model, batch.source, batch.target_in).log_softmax(-1)
+        words = [
+            -log_p[i, j, word]
+            for i, row in enumerate(batch.target_out.tolist())
+            for j, word in enumerate(row)
+            if word != french.PAD
+        ]
+        assert float(translator.loss(translator.model, batch)) == pytest.approx(
+            float(sum(words)) / len(words)
+        )
+
+
+def test_encoding_and_decoding_give_both_sentences_back(translator):
+    batch, shift = translator.encode(PAIRS[:40]), len(translator.english)
+    for row, pair in enumerate(PAIRS[:40]):
+        assert translator.english.decode(batch.source[row].tolist()) == pair.english
+        for ids in (batch.target_in[row], batch.target_out[row]):
+            assert translator.french.decode((ids - shift).clamp(min=0).tolist()) == pair.french
+
+
+def test_english_and_french_words_never_share_an_id(translator):
+    batch, shift = translator.encode(PAIRS), len(translator.english)
+    assert batch.source.max() < shift
+    for target in (batch.target_in, batch.target_out):
+        assert target[target != french.PAD].min() > shift
+        assert target.max() < translator.model.vocab_size == shift + len(translator.french)
+
+
+def test_the_three_families_are_about_equally_large(translators):
+    sizes = {family: t.n_parameters for family, t in translators.items()}
+    assert sizes["prefix"] == sizes["causal"]
+    assert abs(sizes["prefix"] / sizes["encoder-decoder"] - 1) < 0.1
+    full = [arch.Translator(f, PAIRS).n_parameters for f in ("encoder-decoder", "causal")]
+    assert abs(full[0] / full[1] - 1) < 0.1
+
+
+def test_only_the_encoder_decoder_has_cross_attention_and_its_rows_are_distributions(translators):
+    t = translators["encoder-decoder"]
+    assert isinstance(t.model, EncoderDecoder)
+    written, read, weights = t.cross_attention(french.WORKED_EXAMPLE.english)
+    assert weights.shape == (len(written), len(read))
+    assert written[-1] == read[-1] == "<eos>"
+    assert len(read) == len(french.tokenize(french.WORKED_EXAMPLE.english)) + 1
+    torch.testing.assert_close(weights.sum(1), torch.ones(len(written)), atol=1e-5, rtol=0)
+    for family in ("prefix", "causal"):
+        with pytest.raises(ValueError, match="no cross-attention; use an encoder-decoder"):
+            translators[family].cross_attention("Hello.")
+
+
+def test_an_encoder_decoder_learns_sentences_and_translates_them():
+    """Four sentences, learned by heart: nothing between reading English and writing French is broken."""
+    few = [*PAIRS[:3], french.WORKED_EXAMPLE]
+    t = arch.Translator("encoder-decoder", few, n_embd=32, seed=0)
+    t.train(steps=60, batch_size=8)
+    assert t.translate([p.english for p in few]) == [p.french for p in few]
+
+
+def test_bad_translators_and_empty_batches_are_refused(translator):
+    with pytest.raises(ValueError, match="'rnn'; choose one of encoder-decoder, prefix, causal"):
+        arch.Translator("rnn", PAIRS)
+    with pytest.raises(ValueError, match="at least one"):
+        translator.translate([])
+
+
+def test_exact_match_counts_letter_by_letter():
+    assert arch.exact_match(["Ça va ?", "ça va ?"], ["Ça va ?", "Ça va ?"]) == [1.0, 0.0]
+    with pytest.raises(ValueError):
+        arch.exact_match(["a"], ["a", "b"])
+
+
+def test_the_summary_gives_an_interval_around_each_mean():
+    (interval,) = arch.summary({"a": [0.0, 1.0] * 50}, seed=1).values()
+    assert interval.low < interval.mean == 0.5 < interval.high
+
+
+# -------------------------------------------------------------------------------------------------- cost
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_parameter_formula_counts_what_the_model_has(config):
+    assert sum(arch.parameter_formula(config).values()) == n_parameters(fresh(config))
+
+
+def test_the_parameter_formula_counts_each_part_where_it_is():
+    c = CONFIGS["gated with bias"]
+    parts, model = arch.parameter_formula(c), fresh(c)
+    assert parts["attention"] == sum(n_parameters(b.attn) for b in model.stack.blocks)
+    assert parts["feed-forward"] == sum(n_parameters(b.ff) for b in model.stack.blocks)
+    assert parts["embedding"] == model.embed.weight.numel() and parts["positions"] == parts["output"] == 0
+    assert arch.parameter_formula(TINY)["positions"] == TINY.block_size * TINY.n_embd
+
+
+@pytest.mark.parametrize("n_token", [4, 20])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_flop_formula_is_within_one_percent_of_pytorchs_counter(config, n_token):
+    counted = arch.measured_flops(fresh(config), torch.zeros(1, n_token, dtype=torch.long))
+    assert sum(arch.flop_formula(config, n_token).values()) == pytest.approx(counted, rel=0.01)
+
+
+def test_the_flop_formula_holds_for_smollm2(smollm2):
+    ours, _ = smollm2
+    counted = arch.measured_flops(ours, torch.zeros(1, 128, dtype=torch.long))
+    formula = arch.flop_formula(ours.config, 128)
+    assert sum(formula.values()) == pytest.approx(counted, rel=0.01)
+    twice = arch.flop_formula(ours.config, 256)
+    assert twice["weights"] == 2 * formula["weights"]
+    assert twice["attention scores"] == 4 * formula["attention scores"]
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_cache_formula_is_what_the_cache_takes(config):
+    cache = KVCache(config.n_layer, max_tokens=15)
+    with torch.no_grad():
+        fresh(config)(torch.zeros(1, 9, dtype=torch.long), cache=cache)
+    assert cache.nbytes() == arch.cache_bytes(config, 15)
+    assert arch.cache_bytes(config, 15, bytes_per_number=2) * 2 == cache.nbytes()
+
+
+def test_sharing_keys_and_values_shrinks_the_cache_by_the_size_of_the_group():
+    whole = arch.cache_bytes(replace(TINY, n_kv_head=4), 100)
+    assert [whole // arch.cache_bytes(replace(TINY, n_kv_head=g), 100) for g in (4, 2, 1)] == [1, 2, 4]
+
+
+def test_stored_attention_weights_grow_with_the_square_of_the_length_and_the_fused_kernel_does_not():
+    model, lengths = (
+        fresh(Config(256, 1024, n_layer=2, n_head=8, n_embd=64, position="rope")),
+        (128, 256, 512),
+    )
+    fused = [arch.saved_bytes(model, torch.zeros(1, n, dtype=torch.long)) for n in lengths]
+    with recorded_attention(model):
+        stored = [arch.saved_bytes(model, torch.zeros(1, n, dtype=torch.long)) for n in lengths]
+    assert fused[0] < fused[1] < fused[2] < 2.1 * fused[1]
+    assert stored[2] > 3 * stored[1] > 3 * stored[0]
+    assert stored[2] - fused[2] > 0.9 * arch.stored_score_bytes(8, 512, n_layer=2)
+
+
+def test_saved_bytes_counts_activations_and_not_weights():
+    """x -> x * w needs x and w for the backward pass; only x is an activation."""
+
+    class Scale(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.ones(1000))
+
+        def forward(self, x):
+            return x.exp() * self.w  # exp keeps its result, the product the same result and w
+
+    assert arch.saved_bytes(Scale(), torch.zeros(1000, requires_grad=True)) == 4000
