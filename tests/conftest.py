@@ -1,4 +1,4 @@
-"""Parity figures in pytest's closing lines: a test says `parity_report("...")`, the summary prints it, also under xdist.
+"""Parity figures in pytest's closing lines: a test says `parity_report("...")`, the summary prints it.
 
 A line travels as a user property of its test's report, which is what xdist's workers send to the controller.
 """

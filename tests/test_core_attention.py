@@ -121,7 +121,7 @@ def test_sinusoids_follow_the_papers_formula():
 
 
 def test_sinusoids_of_an_odd_width_are_refused():
-    with pytest.raises(ValueError, match="n_embd is 5.*even"):
+    with pytest.raises(ValueError, match=r"n_embd is 5.*even"):
         sinusoidal(3, 5)
 
 
@@ -138,7 +138,9 @@ def test_rope_equals_llamas(base):
     from transformers import LlamaConfig
     from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
-    config = LlamaConfig(hidden_size=32, num_attention_heads=4, rope_parameters={"rope_type": "default", "rope_theta": base})  # fmt: skip
+    config = LlamaConfig(
+        hidden_size=32, num_attention_heads=4, rope_parameters={"rope_type": "default", "rope_theta": base}
+    )
     q, k, _ = qkv(t=6, s=6)
     where = torch.tensor([0, 1, 2, 50, 999, 2047])
     cos, sin = LlamaRotaryEmbedding(config)(q, where[None])
@@ -232,7 +234,9 @@ def by_hand(attn, x, mask=None, rope=None):
 
 
 @pytest.mark.parametrize("n_kv_head", [None, 2, 1], ids=["MHA", "GQA", "MQA"])
-@pytest.mark.parametrize("options", [{}, {"bias": False}, {"qk_norm": True}, {"scaled": False}, {"head_dim": 6}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options", [{}, {"bias": False}, {"qk_norm": True}, {"scaled": False}, {"head_dim": 6}], ids=str
+)
 def test_attention_equals_a_loop_by_hand(n_kv_head, options):
     attn, x = Attention(16, 4, n_kv_head, **options), torch.randn(2, 5, 16)
     rope = rope_angles(torch.arange(5), attn.head_dim)
@@ -244,7 +248,9 @@ def test_attention_equals_a_loop_by_hand(n_kv_head, options):
 def like_torchs(theirs):
     """Our Attention with the weights of a torch.nn.MultiheadAttention."""
     attn = Attention(theirs.embed_dim, theirs.num_heads)
-    for name, weight, bias in zip("qkv", theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3), strict=True):  # fmt: skip
+    for name, weight, bias in zip(
+        "qkv", theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3), strict=True
+    ):
         getattr(attn, name).weight.data, getattr(attn, name).bias.data = weight.data, bias.data
     attn.out.load_state_dict(theirs.out_proj.state_dict())
     return attn

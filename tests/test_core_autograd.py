@@ -53,7 +53,7 @@ OPERATIONS = {
 
 
 def both(operation, *values):
-    """Our result and torch's, with gradients of a weighted sum: uneven weights, so that a mixed-up axis shows."""
+    """Our result and torch's, with gradients of an unevenly weighted sum, so that a mixed-up axis shows."""
     ours, theirs = [Array(v) for v in values], [torch.tensor(v, requires_grad=True) for v in values]
     y, z = operation(*ours), operation(*theirs)
     weights = np.random.default_rng(1).normal(size=y.shape)

@@ -4,6 +4,7 @@ import base64
 import gzip
 import html
 import json
+import os
 import re
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def draw(tmp_path: Path, data: str, act) -> tuple[object, list[str]]:
     """Open the views in a browser; gives what `act` returns, and every error and request to another host."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if (chromium := find_chromium()) is None:
-        pytest.skip(HOW_TO_GET)
+        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip)(HOW_TO_GET)
     page_file = tmp_path / "page.html"
     page_file.write_text(f"<!doctype html><meta charset=utf-8><body>{data}", encoding="utf-8")
     complaints: list[str] = []

@@ -24,7 +24,11 @@ def test_an_answer_that_looks_empty_is_an_answer(answer):
     assert verdict(DOUBLE, answer).startswith("not yet: TypeError")
 
 
-@pytest.mark.parametrize("problem", [ZeroDivisionError("oops"), NameError("oops"), RecursionError("oops"), StopIteration("oops")], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "problem",
+    [ZeroDivisionError("oops"), NameError("oops"), RecursionError("oops"), StopIteration("oops")],
+    ids=repr,
+)
 def test_an_answer_that_raises_is_reported_not_raised(problem):
     def answer(x):
         raise problem
@@ -47,18 +51,20 @@ def test_an_exercise_needs_a_wrong_answer():
 
 def test_expect_raises_its_hint_unless_the_condition_holds():
     expect(1, "never shown")
-    with pytest.raises(AssertionError, match="^look again$"):
+    with pytest.raises(AssertionError, match=r"^look again$"):
         expect([], "look again")
 
 
-@pytest.mark.parametrize("answer", [3, 3.0, 3.09, 2.91, np.float64(3.05), np.float32(3.05), np.int64(3)], ids=repr)  # fmt: skip
+@pytest.mark.parametrize(
+    "answer", [3, 3.0, 3.09, 2.91, np.float64(3.05), np.float32(3.05), np.int64(3)], ids=repr
+)
 def test_close_accepts_numbers_within_the_tolerance(answer):
     close(answer, 3.0, 0.1, "no")
 
 
 @pytest.mark.parametrize("answer", [3.2, 2.8, float("nan"), float("inf"), True, "3", None, [3]], ids=repr)
 def test_close_refuses_the_rest_with_its_hint(answer):
-    with pytest.raises(AssertionError, match="^about three$"):
+    with pytest.raises(AssertionError, match=r"^about three$"):
         close(answer, 3.0, 0.1, "about three")
 
 

@@ -146,9 +146,7 @@ def test_the_published_active_size_is_the_computed_one_with_or_without_the_embed
     assert both[0] < row.computed
 
 
-@pytest.mark.parametrize(
-    "name", ["ChatGPT", "GPT-4", "Claude", "GPT-4o", "o1-preview", "GPT-5", "GPT-5.5", "GPT-6 Astra"]
-)
+@pytest.mark.parametrize("name", ["ChatGPT", "GPT-4", "Claude", "GPT-4o", "o1-preview", "GPT-5"])
 def test_an_undisclosed_size_stays_unknown(name):
     row = milestone(name)
     assert (row.size, row.tokens_seen, row.flops, row.open) == (None, None, None, False)

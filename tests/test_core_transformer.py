@@ -1,11 +1,11 @@
-"""The Transformer against torch's encoder and decoder, and what must hold for any of them: `llmbook.core.transformer`."""
+"""The Transformer against torch's, and what must hold for any of them: `llmbook.core.transformer`."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from llmbook.core.attention import KVCache, causal_mask, padding_mask
+from llmbook.core.attention import KVCache, causal_mask, padding_mask, sinusoidal
 from llmbook.core.transformer import (
     ACTIVATIONS,
     CHOICES,
@@ -116,7 +116,9 @@ def test_an_encoder_sees_the_future(position):
 @pytest.mark.parametrize("position", [p for p in POSITIONS if p != "none"])
 def test_every_kind_of_position_tells_the_order_of_words_apart(position):
     model = make(position=position, mask="full")
-    assert (model(torch.tensor([[3, 4, 5]]))[0, 0] - model(torch.tensor([[3, 5, 4]]))[0, 0]).abs().max() > 1e-4
+    assert (
+        model(torch.tensor([[3, 4, 5]]))[0, 0] - model(torch.tensor([[3, 5, 4]]))[0, 0]
+    ).abs().max() > 1e-4
 
 
 @torch.no_grad()
@@ -223,7 +225,8 @@ def test_recording_inside_recording_leaves_the_outer_one_on():
 
 def test_every_parameter_gets_a_gradient():
     for position in POSITIONS:
-        for options in ({}, {"n_encoder_layer": 1}, {"norm": "rms", "gated": True, "tied": False, "norm_first": False}):  # fmt: skip
+        post = {"norm": "rms", "gated": True, "tied": False, "norm_first": False}
+        for options in ({}, {"n_encoder_layer": 1}, post):
             model = make(position=position, **options)
             inputs = (ids(2, 5), ids(2, 5)) if options.get("n_encoder_layer") else (ids(2, 5),)
             model(*inputs).logsumexp(-1).sum().backward()
@@ -234,7 +237,9 @@ def test_every_parameter_gets_a_gradient():
 
 
 def copy_attention(ours, theirs):
-    for name, weight, bias in zip("qkv", theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3), strict=True):  # fmt: skip
+    for name, weight, bias in zip(
+        "qkv", theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3), strict=True
+    ):
         getattr(ours, name).weight.data, getattr(ours, name).bias.data = weight.data, bias.data
     ours.out.load_state_dict(theirs.out_proj.state_dict())
 
@@ -303,7 +308,8 @@ def test_the_decoder_equals_torchs(norm_first, parity_report):
 @pytest.mark.parametrize("gated", [True, False])
 def test_the_feed_forward_network_is_its_formula_on_each_token_alone(activation, gated):
     ff, x = loud(FeedForward(replace(SMALL, activation=activation, gated=gated))), torch.randn(2, 3, 32)
-    f = {"relu": torch.relu, "gelu": lambda z: z * 0.5 * (1 + torch.erf(z / 2**0.5)), "silu": lambda z: z * z.sigmoid(),
+    f = {"relu": torch.relu, "silu": lambda z: z * z.sigmoid(),
+         "gelu": lambda z: z * 0.5 * (1 + torch.erf(z / 2**0.5)),
          "gelu_tanh": lambda z: 0.5 * z * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (z + 0.044715 * z**3))),
          "relu2": lambda z: torch.relu(z) ** 2}[activation]  # fmt: skip
     hidden = f(ff.gate(x)) * ff.up(x) if gated else f(ff.up(x))
@@ -330,7 +336,10 @@ def test_the_number_of_parameters_is_the_sum_of_the_parts():
 
 def test_initial_weights_have_gpt2s_standard_deviations():
     config = Config(500, 64, n_layer=8, n_head=4, n_embd=128)
-    for model, n_layer in ((Transformer(config), 8), (EncoderDecoder(replace(config, n_encoder_layer=2)), 10)):
+    for model, n_layer in (
+        (Transformer(config), 8),
+        (EncoderDecoder(replace(config, n_encoder_layer=2)), 10),
+    ):
         for name, parameter in model.named_parameters():
             if parameter.ndim == 2:
                 shrunk = name.endswith(("attn.out.weight", "cross.out.weight", "ff.down.weight"))
@@ -341,7 +350,9 @@ def test_initial_weights_have_gpt2s_standard_deviations():
 
 
 def test_a_new_models_first_guess_is_nearly_uniform():
-    loss = torch.nn.functional.cross_entropy(Transformer(SMALL)(ids(4, 16)).flatten(0, 1), ids(4, 16).flatten())
+    loss = torch.nn.functional.cross_entropy(
+        Transformer(SMALL)(ids(4, 16)).flatten(0, 1), ids(4, 16).flatten()
+    )
     assert abs(float(loss.detach()) - torch.tensor(50.0).log()) < 0.1
 
 
@@ -376,6 +387,14 @@ def test_an_input_longer_than_the_context_is_refused_with_and_without_a_cache(po
     model(ids(1, 16), cache=cache)
     with pytest.raises(ValueError, match="17 tokens"):
         model(ids(1, 1), cache=cache)
+
+
+def test_sinusoids_are_added_to_embeddings_scaled_by_the_root_of_their_width():
+    x = torch.randn(1, 5, 32)
+    same(
+        Stack(replace(SMALL, position="sinusoidal"), 1).add_positions(x, torch.arange(5)),
+        x * 32**0.5 + sinusoidal(5, 32),
+    )
 
 
 def test_a_block_without_cross_attention_has_no_weights_for_it():

@@ -243,9 +243,7 @@ def test_the_news_are_split_without_overlap_and_the_same_for_the_same_seed():
     x, y, x_held_out, y_held_out, topics = nets.news(seed=3)
     everything, labels, names = nets.counted_news(1024)
     rows = set(map(bytes, everything))
-    assert (
-        2000 < len(rows) == len(everything)
-    )  # the collection's duplicates are gone
+    assert 2000 < len(rows) == len(everything)  # the collection's duplicates are gone
     assert not set(map(bytes, x)) & set(map(bytes, x_held_out))
     assert topics == names and len(topics) == 5
     assert len(x) == len(y) == len(everything) * 4 // 5

@@ -58,7 +58,7 @@ def test_surprise_equals_the_cross_entropy_of_transformers_in_bits(speaker, refe
 
 
 def test_surprise_is_the_chain_rule_token_by_token(speaker):
-    """Asked for one next token after the other, the model gives the numbers that one pass over the text gives."""
+    """Asked for one next token after the other, the model gives the numbers of one pass over the text."""
     text = SENTENCES[1]
     ids, pieces = speaker.encode(text)[0].tolist(), speaker.pieces(text)
     bits = []

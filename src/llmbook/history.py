@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,9 +25,16 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from llmbook.core import data, evaluation, recurrent, training
+from llmbook.core.generation import generate
 from llmbook.core.ngram import ModifiedKneserNey, NGram, Smoothing
 from llmbook.core.optim import Recipe
+from llmbook.core.runtime import atomic_path, hardware, versions
+from llmbook.core.tables import Html, table
+from llmbook.core.timeline import Milestone
 from llmbook.core.transformer import Config, Transformer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 BLOCK = 64  # tokens that a neural model reads at a time while it trains
 
@@ -74,7 +83,9 @@ def text(vocab_size: int = 1024, unseen_chars: int = 100_000) -> Text:
 # ------------------------------------------------------------------------------------- before networks
 
 
-def ngram_scores(corpus: Text, orders: Sequence[int], smoothings: dict[str, Smoothing]) -> dict[str, list[float]]:
+def ngram_scores(
+    corpus: Text, orders: Sequence[int], smoothings: dict[str, Smoothing]
+) -> dict[str, list[float]]:
     """Bits per byte of unseen plays for each smoothing method and order."""
     result: dict[str, list[float]] = {}
     for name, smoothing in smoothings.items():
@@ -112,10 +123,16 @@ def _transformer(vocab_size: int) -> nn.Module:
                               activation="relu2", bias=False, qk_norm=True, tied=False))  # fmt: skip
 
 
-RUNGS = (
-    Rung("feed-forward", 2003, lambda v: recurrent.FeedForwardLM(v, 64, 256, context=6, block_size=BLOCK), 4e-3, "adamw"),
-    Rung("RNN", 2010, lambda v: recurrent.RecurrentLM("rnn", v, 128, 256, block_size=BLOCK), 4e-3),
-    Rung("LSTM", 1997, lambda v: recurrent.RecurrentLM("lstm", v, 128, 256, block_size=BLOCK), 1e-2),
+RUNGS = (  # learning rates: see benchmarks/ladder.py
+    Rung(
+        "feed-forward",
+        2003,
+        lambda v: recurrent.FeedForwardLM(v, 64, 256, context=6, block_size=BLOCK),
+        1e-2,
+        "adamw",
+    ),
+    Rung("RNN", 2010, lambda v: recurrent.RecurrentLM("rnn", v, 128, 256, block_size=BLOCK), 1e-2),
+    Rung("LSTM", 1997, lambda v: recurrent.RecurrentLM("lstm", v, 128, 256, block_size=BLOCK), 2e-2),
     Rung("Transformer", 2017, _transformer, 1e-2),
 )
 
@@ -138,7 +155,9 @@ def matrix_parameters(model: nn.Module) -> int:
     """Weights that are multiplied once per token: all matrices but the embeddings, which are looked up."""
     embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     heads = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear)}
-    return sum(p.numel() for p in model.parameters() if p.dim() == 2 and (id(p) not in embeddings or id(p) in heads))
+    return sum(
+        p.numel() for p in model.parameters() if p.dim() == 2 and (id(p) not in embeddings or id(p) in heads)
+    )
 
 
 def climb(rung: Rung, corpus: Text, seconds: float, seed: int = 0, device: str | torch.device = "cpu",
@@ -157,10 +176,16 @@ def climb(rung: Rung, corpus: Text, seconds: float, seed: int = 0, device: str |
                              device=device, progress=False)  # fmt: skip
     nats = evaluation.loss(model, corpus.unseen, block_size=BLOCK, batch_size=64)
     tokens = history.last["step"] * recipe.batch_size * BLOCK
-    curve = [(row["seconds"], corpus.bits_per_byte(row["valid_loss"])) for row in history.rows if row.get("valid_loss")]
+    curve = [
+        (row["seconds"], corpus.bits_per_byte(row["valid_loss"]))
+        for row in history.rows
+        if row.get("valid_loss")
+    ]
     n = sum(p.numel() for p in model.parameters())
     flops = 6.0 * matrix_parameters(model) * tokens
-    return Climb(rung.name, seed, corpus.bits_per_byte(nats), n, history.last["seconds"], flops, tokens, curve), model
+    return Climb(
+        rung.name, seed, corpus.bits_per_byte(nats), n, history.last["seconds"], flops, tokens, curve
+    ), model
 
 
 def count_ngrams(corpus: Text, order: int, smoothing: Smoothing | None = None) -> tuple[Climb, NGram]:
@@ -175,9 +200,10 @@ def count_ngrams(corpus: Text, order: int, smoothing: Smoothing | None = None) -
 
 def save(climbs: Sequence[Climb], path: str | Path, **about: object) -> None:
     """Write results with what they were measured on, whole or not at all."""
-    from llmbook.core.runtime import atomic_path, hardware, versions
-
-    record = {"about": {**about, "hardware": hardware(), "versions": versions()}, "climbs": [asdict(c) for c in climbs]}
+    record = {
+        "about": {**about, "hardware": hardware(), "versions": versions()},
+        "climbs": [asdict(c) for c in climbs],
+    }
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -185,7 +211,9 @@ def save(climbs: Sequence[Climb], path: str | Path, **about: object) -> None:
 def load(path: str | Path) -> tuple[list[Climb], dict]:
     """Results that ``save`` wrote, and what they were measured on."""
     record = json.loads(Path(path).read_text())
-    return [Climb(**{**c, "curve": [tuple(p) for p in c["curve"]]}) for c in record["climbs"]], record["about"]
+    return [Climb(**{**c, "curve": [tuple(p) for p in c["curve"]]}) for c in record["climbs"]], record[
+        "about"
+    ]
 
 
 # --------------------------------------------------------------------------------- memory over distance
@@ -248,22 +276,24 @@ def sample(model: nn.Module | NGram, corpus: Text, prompt: str, n: int, seed: in
     ids, generator = corpus.tokenizer.encode(prompt).ids, torch.Generator().manual_seed(seed)
     if isinstance(model, NGram):
         return prompt + corpus.decode(model.sample(generator, n, ids).tolist())
-    from llmbook.core.generation import generate
-
     device = next(model.parameters()).device
-    out = generate(model, torch.tensor([ids], device=device), n, temperature=0.8, generator=generator, use_cache=False)
+    out = generate(
+        model, torch.tensor([ids], device=device), n, temperature=0.8, generator=generator, use_cache=False
+    )
     return corpus.decode(out[0].tolist())
 
 
 # ------------------------------------------------------------------------------------- figures and table
 
 RESULTS = Path(__file__).parent / "data" / "ladder.json"  # written by benchmarks/ladder.py
-NAMES_SHOWN = ("GPT", "BERT-large", "GPT-2", "T5", "GPT-3", "PaLM", "LLaMA-65B", "Llama 3.1 405B", "DeepSeek-V3", "SmolLM2-135M",
-               "Switch Transformer", "Gopher", "Chinchilla", "Mistral 7B", "gpt-oss-120b", "seq2seq")  # fmt: skip
+NAMES_SHOWN = (
+    "seq2seq", "GPT", "BERT-large", "GPT-2", "T5", "GPT-3", "Switch Transformer", "Gopher", "Chinchilla", "PaLM",
+    "LLaMA-65B", "Mistral 7B", "Llama 3.1 405B", "DeepSeek-V3", "SmolLM2-135M", "gpt-oss-120b",
+)  # fmt: skip
 
 
-def draw_ladder(ax, climbs: Sequence[Climb], what: str):
-    """Bits per byte against ``what`` (seconds, flops or parameters): mean and 95 % interval over seeds per model."""
+def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
+    """Bits per byte against ``what`` (seconds, flops, parameters): mean and 95 % interval over seeds."""
     from llmbook.core.plotting import INK, MARKERS, PALETTE
 
     names = list(dict.fromkeys(c.name for c in climbs))
@@ -273,41 +303,66 @@ def draw_ladder(ax, climbs: Sequence[Climb], what: str):
         if len(bits) > 1:
             interval = evaluation.seed_interval(bits)
             ax.plot([x, x], [interval.low, interval.high], color=INK, linewidth=1.2)
-        ax.plot([x], [np.mean(bits)], MARKERS[i % len(MARKERS)], color=PALETTE[i % len(PALETTE)], markersize=8)
+        ax.plot(
+            [x], [np.mean(bits)], MARKERS[i % len(MARKERS)], color=PALETTE[i % len(PALETTE)], markersize=8
+        )
         ax.annotate(name, (x, float(np.mean(bits))), xytext=(6, 5), textcoords="offset points", fontsize=8)
     ax.set_xscale("log")
     ax.margins(x=0.35, y=0.1)
     return ax
 
 
-def draw_timeline(ax, rows):
-    """Parameters against date: filled where computed from an open configuration, hollow where only published."""
-    from llmbook.core.plotting import BLUE, ORANGE
+def draw_timeline(ax: Axes, rows: Sequence[Milestone]) -> Axes:
+    """Parameters against date: filled where computed from an open configuration, else hollow."""
+    from llmbook.core.plotting import BLUE, ORANGE, date2num
 
     sized = [r for r in rows if r.size and r.day.year >= 2013]
-    for is_open, color, face, label in ((True, BLUE, BLUE, "open weights, computed"), (False, ORANGE, "none", "closed, as published")):
+    for is_open, color, face, label in (
+        (True, BLUE, BLUE, "open weights, computed"),
+        (False, ORANGE, "none", "closed, as published"),
+    ):
         chosen = [r for r in sized if (r.open and r.computed is not None) == is_open]
-        ax.scatter([r.day for r in chosen], [r.size for r in chosen], s=36, edgecolor=color, facecolor=face, label=label)
+        ax.scatter(
+            [float(date2num(r.day)) for r in chosen],
+            [float(r.size or 0) for r in chosen],
+            s=36,
+            edgecolor=color,
+            facecolor=face,
+            label=label,
+        )
     for r in sized:
         if r.name in NAMES_SHOWN:
-            ax.annotate(r.name, (r.day, r.size), xytext=(5, 3), textcoords="offset points", fontsize=8)
+            ax.annotate(
+                r.name,
+                (float(date2num(r.day)), float(r.size or 0)),
+                xytext=(5, 3),
+                textcoords="offset points",
+                fontsize=8,
+            )
+    ax.xaxis_date()
     ax.set_yscale("log")
     ax.legend(loc="lower right")
     return ax
 
 
-def table_of_milestones(rows):
+def table_of_milestones(rows: Sequence[Milestone]) -> Html:
     """Every milestone as an accessible HTML table: date, name, kind, parameters, training tokens, source."""
-    from html import escape
-
-    from llmbook.core.tables import table
 
     def number(n: int | None) -> str:
         return f"{n:,}" if n else "–"
 
+    def size(r: Milestone) -> str:
+        return number(r.size) + (" (computed)" if r.computed else "")
+
+    def source(r: Milestone) -> str:
+        return f'<a href="{escape(r.source.url)}">{escape(r.source.author)} {r.source.year}</a>'
+
     cells = [
-        (escape(r.date), escape(r.name), escape(r.kind), number(r.size) + (" (computed)" if r.computed else ""), number(r.tokens_seen),
-         f'<a href="{escape(r.source.url)}">{escape(r.source.author)} {r.source.year}</a>')
+        (escape(r.date), escape(r.name), escape(r.kind), size(r), number(r.tokens_seen), source(r))
         for r in rows
-    ]  # fmt: skip
-    return table("Milestones of language modelling", ["date", "model", "kind", "parameters", "tokens seen", "source"], cells)
+    ]
+    return table(
+        "Milestones of language modelling",
+        ["date", "model", "kind", "parameters", "tokens seen", "source"],
+        cells,
+    )

@@ -58,10 +58,10 @@ def served(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def browser():
-    """A headless Chromium; without one the test is skipped with how to get it."""
+    """A headless Chromium; without one the test is skipped, or fails where REQUIRE_CHROMIUM is set."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
     if (program := find_chromium()) is None:
-        pytest.skip(HOW_TO_GET)
+        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip)(HOW_TO_GET)
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
         yield browser

@@ -194,7 +194,8 @@ def _t5_config(c: Mapping[str, Any]) -> Config:
     # T5 v1.1's "gated-gelu" means the tanh approximation.
     activation = "gelu_tanh" if gated and name == "gelu" else _activation(name)
     return Config(
-        vocab_size=c["vocab_size"], block_size=c.get("n_positions") or 512, n_layer=c.get("num_decoder_layers") or c["num_layers"],
+        vocab_size=c["vocab_size"], block_size=c.get("n_positions") or 512,
+        n_layer=c.get("num_decoder_layers") or c["num_layers"],
         n_encoder_layer=c["num_layers"], n_head=c["num_heads"], n_embd=c["d_model"], head_dim=c["d_kv"],
         d_ff=c["d_ff"], norm="rms", norm_eps=c["layer_norm_epsilon"], position="relative",
         activation=activation, gated=gated, bias=False, scaled=False, tied=c.get("tie_word_embeddings", True),

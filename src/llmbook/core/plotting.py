@@ -16,8 +16,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
+
+__all__ = [
+    "BLUE", "BLUES", "FAINT", "GREEN", "INK", "MARKERS", "ORANGE", "PALETTE", "PAPER", "PURPLE", "RED", "SKY", "STYLE",
+    "YELLOW", "band", "bars", "boundary", "date2num", "figure", "heatmap", "label", "lines", "write_values",
+]  # fmt: skip
 
 INK, FAINT, PAPER = "#222222", "#d9d9d6", "#ffffff"
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, YELLOW = (

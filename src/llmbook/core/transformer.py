@@ -211,7 +211,7 @@ class Stack(nn.Module):
             x = x + self.position(where)
         if self.config.position == "sinusoidal":
             table = sinusoidal(self.config.block_size, self.config.n_embd).to(x.device, x.dtype)
-            x = x + table[where]
+            x = x * self.config.n_embd**0.5 + table[where]  # section 3.4: the embeddings are scaled up first
         return self.embed_norm(x)
 
     def score_bias(self, where: Tensor, n_key: int) -> Tensor | None:
