@@ -1,4 +1,4 @@
-"""The history page's ladder: same text, same tokens, one metric; gradients over distance; reversal; the stored results."""
+"""The history page's ladder: one text, one metric; gradients over distance; reversal; the stored results."""
 
 import dataclasses
 import json
@@ -20,7 +20,9 @@ def corpus() -> history.Text:
 @pytest.fixture(scope="module")
 def small(corpus) -> history.Text:
     """The same with less to learn from, for tests that count or train."""
-    return dataclasses.replace(corpus, train=corpus.train[:60_000], unseen=corpus.unseen[:4_000], unseen_bytes=9_000)
+    return dataclasses.replace(
+        corpus, train=corpus.train[:60_000], unseen=corpus.unseen[:4_000], unseen_bytes=9_000
+    )
 
 
 def test_tokens_spell_the_unseen_plays_and_none_of_them_is_trained_on(corpus):
@@ -38,10 +40,8 @@ def test_bits_per_byte_of_a_uniform_model_is_tokens_times_log_vocabulary_over_by
 
 def test_the_share_of_unseen_ngrams_is_that_of_a_set_of_tuples(small):
     for order in (1, 3):
-        grams = [
-            {tuple(ids[i : i + order]) for i in range(len(ids) - order + 1)}
-            for ids in (small.train.tolist(),)
-        ][0]
+        ids = small.train.tolist()
+        grams = {tuple(ids[i : i + order]) for i in range(len(ids) - order + 1)}
         unseen = small.unseen.tolist()
         rows = [tuple(unseen[i : i + order]) for i in range(len(unseen) - order + 1)]
         expected = sum(row not in grams for row in rows) / len(rows)
@@ -99,10 +99,14 @@ def test_the_forget_gate_is_what_is_opened():
     model = RecurrentLM("lstm", 8, 4, 6)
     before = {name: p.clone() for name, p in model.named_parameters()}
     history.open_forget_gate(model, 1.0)
-    changed = {name: (p - before[name]) for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    changed = {
+        name: (p - before[name]) for name, p in model.named_parameters() if not torch.equal(p, before[name])
+    }
     assert len(changed) == 1
     (difference,) = changed.values()
-    assert torch.allclose(difference[6:12], torch.ones(6)) and difference.abs().sum().item() == pytest.approx(6.0)
+    assert torch.allclose(difference[6:12], torch.ones(6)) and difference.abs().sum().item() == pytest.approx(
+        6.0
+    )
 
 
 def test_attention_helps_to_reverse_what_the_last_state_cannot_hold():
@@ -124,7 +128,9 @@ def test_the_stored_ladder_has_every_rung_three_times_and_names_its_machine():
     climbs, about = history.load(history.RESULTS)
     for rung in history.RUNGS:
         assert sorted(c.seed for c in climbs if c.name == rung.name) == [0, 1, 2]
-        assert all(about["seconds"] <= c.seconds < about["seconds"] + 5 for c in climbs if c.name == rung.name)
+        assert all(
+            about["seconds"] <= c.seconds < about["seconds"] + 5 for c in climbs if c.name == rung.name
+        )
     assert {"cpu", "cores"} <= about["hardware"].keys() and "torch" in about["versions"]
     assert json.loads(history.RESULTS.read_text())
 

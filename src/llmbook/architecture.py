@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -56,15 +56,17 @@ def logit_agreement(ours: Transformer, reference: nn.Module, ids: Tensor) -> dic
 
     Once whole and once through the cache, in two pieces, so that the cache is compared as well.
     """
-    theirs = reference.base_model(ids[None]).last_hidden_state[0]  # (T, C)
-    their_head: nn.Module = reference.get_output_embeddings()  # type: ignore[operator]
+    theirs = cast(Any, reference).base_model(ids[None]).last_hidden_state[0]  # (T, C)
+    their_head = cast(nn.Module, cast(Any, reference).get_output_embeddings())
     cache, half = KVCache(ours.config.n_layer, len(ids)), len(ids) // 2
     whole = ours.hidden(ids[None])[0]
     pieces = torch.cat([ours.hidden(part[None], cache=cache)[0] for part in (ids[:half], ids[half:])])
     result = {}
     for name, mine in {"": whole, ", cache on": pieces}.items():
         difference, same = 0.0, 0
-        for a, b in zip(mine.split(100), theirs.split(100), strict=True):  # all logits at once would be 200 MB
+        for a, b in zip(
+            mine.split(100), theirs.split(100), strict=True
+        ):  # all logits at once would be 200 MB
             ours_out, theirs_out = ours.head(a), their_head(b)  # (100, V)
             difference = max(difference, float((ours_out - theirs_out).abs().max()))
             same += int((ours_out.argmax(-1) == theirs_out.argmax(-1)).sum())

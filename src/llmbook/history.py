@@ -34,7 +34,7 @@ from llmbook.core.timeline import Milestone
 from llmbook.core.transformer import Config, Transformer
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from llmbook.core.plotting import Axes
 
 BLOCK = 64  # tokens that a neural model reads at a time while it trains
 

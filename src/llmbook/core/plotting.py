@@ -21,9 +21,31 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 __all__ = [
-    "BLUE", "BLUES", "FAINT", "GREEN", "INK", "MARKERS", "ORANGE", "PALETTE", "PAPER", "PURPLE", "RED", "SKY", "STYLE",
-    "YELLOW", "band", "bars", "boundary", "date2num", "figure", "heatmap", "label", "lines", "write_values",
-]  # fmt: skip
+    "BLUE",
+    "BLUES",
+    "FAINT",
+    "GREEN",
+    "INK",
+    "MARKERS",
+    "ORANGE",
+    "PALETTE",
+    "PAPER",
+    "PURPLE",
+    "RED",
+    "SKY",
+    "STYLE",
+    "YELLOW",
+    "Axes",
+    "band",
+    "bars",
+    "boundary",
+    "date2num",
+    "figure",
+    "heatmap",
+    "label",
+    "lines",
+    "write_values",
+]
 
 INK, FAINT, PAPER = "#222222", "#d9d9d6", "#ffffff"
 BLUE, ORANGE, GREEN, PURPLE, RED, SKY, YELLOW = (
