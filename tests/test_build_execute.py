@@ -183,7 +183,9 @@ def start(root):
     environment = {**os.environ, "PYTHONPATH": SRC}
     command = [sys.executable, "-m", "llmbook.cli", "--root", str(root), "execute"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, env=environment, text=True, **pipes)
+    # A shell that starts this run in the background makes it ignore SIGINT, and children inherit that.
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    return subprocess.Popen(command, env=environment, text=True, **pipes, **listen)
 
 
 def wait_until(condition, what):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from llmbook import overview
 from llmbook.core import pretrained
-from llmbook.overview import CAPITALS, SENTENCES, Speaker, probability_of_next, share_correct, shuffled
+from llmbook.overview import CAPITALS, SENTENCES, Speaker, probability_of, share_correct, shuffled
 
 PROMPT = "The capital of France is"
 TEXTS = (
@@ -160,12 +160,15 @@ def test_words_out_of_order_are_more_surprising(speaker):
         assert speaker.surprise(shuffled(text)).mean() > speaker.surprise(text).mean()
 
 
-def test_the_probability_of_a_continuation_is_that_of_its_first_token(speaker):
+def test_the_probability_of_a_continuation_is_the_product_over_its_tokens(speaker):
     p = speaker.next_probabilities(PROMPT)
-    assert probability_of_next(speaker, PROMPT, " Paris, of course") == float(
-        p[speaker.encode(" Paris")[0, 0]]
-    )
-    assert probability_of_next(speaker, PROMPT, " Paris") == float(p.max())
+    assert probability_of(speaker, PROMPT, " Paris") == pytest.approx(float(p.max()), rel=1e-4)
+    text, product = PROMPT, 1.0
+    for piece in speaker.pieces(" Kathmandu"):  # one token after the other
+        product *= float(speaker.next_probabilities(text)[speaker.encode(piece)[0, 0]])
+        text += piece
+    assert len(speaker.pieces(" Kathmandu")) > 1
+    assert probability_of(speaker, PROMPT, " Kathmandu") == pytest.approx(product, rel=1e-3)
 
 
 def test_the_share_of_right_answers_counts_likeliest_tokens(speaker):

@@ -318,8 +318,8 @@ def draw_timeline(ax: Axes, rows: Sequence[Milestone]) -> Axes:
 
     sized = [r for r in rows if r.size and r.day.year >= 2013]
     for is_open, color, face, label in (
-        (True, BLUE, BLUE, "open weights, computed"),
-        (False, ORANGE, "none", "closed, as published"),
+        (True, BLUE, BLUE, "open weights, size computed"),
+        (False, ORANGE, "none", "all others"),
     ):
         chosen = [r for r in sized if (r.open and r.computed is not None) == is_open]
         ax.scatter(

@@ -122,14 +122,19 @@ def shuffled(text: str, seed: int = 0) -> str:
     return " ".join(words)
 
 
-def probability_of_next(speaker: Speaker, text: str, continuation: str) -> float:
-    """p(the first token of ``continuation`` | text)."""
-    token = speaker.encode(continuation)[0, 0]
-    return float(speaker.next_probabilities(text)[token])
+@torch.no_grad()
+def probability_of(speaker: Speaker, text: str, continuation: str) -> float:
+    """p(continuation | text): the product over its tokens, each given what came before it (the chain rule)."""
+    before, after = speaker.encode(text), speaker.encode(continuation)
+    ids = torch.cat((before, after), dim=1)  # (1, T)
+    log_p = speaker.model(ids)[0, before.shape[1] - 1 : -1].log_softmax(
+        -1
+    )  # one row per token of the continuation
+    return float(log_p.gather(1, after[0, :, None]).sum().exp())
 
 
 def share_correct(speaker: Speaker, questions: Sequence[tuple[str, str]]) -> float:
-    """How often the likeliest next token is the first token of the right answer, between 0 and 1."""
+    """How often the likeliest next token begins the right answer, between 0 and 1."""
     hits = [int(speaker.next_probabilities(q).argmax()) == int(speaker.encode(a)[0, 0]) for q, a in questions]
     return sum(hits) / len(hits)
 
