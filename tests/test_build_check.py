@@ -322,10 +322,11 @@ def test_nbval_is_red_for_wrong_and_emptied_outputs_and_green_for_what_only_time
         ("import sys\nprint('careful', file=sys.stderr)\nprint('done')", "done\n"),
         ("print('peak', 512, 'MB in', '/opt/a/b.py')", "peak 498 MB in /srv/c/d.py\n"),
         ("import os\nprint(os.environ['HF_HUB_OFFLINE'], 'MPLBACKEND' in os.environ)", "1 True\n"),
+        ("6 * 7;", None),  # a trailing semicolon silences a value here as it does in Jupyter
     )
     run = nbval(root, "wrong", "emptied", "steady")
     assert run.returncode == 1, run.stdout + run.stderr
-    assert "2 failed, 11 passed" in run.stdout, run.stdout
+    assert "2 failed, 12 passed" in run.stdout, run.stdout
     assert "wrong.ipynb::Cell 2" in run.stdout and "emptied.ipynb::Cell 2" in run.stdout
 
 
