@@ -88,6 +88,13 @@ def test_cells_run_out_of_order_are_found(book):
     assert has(found, "alpha, cell 5: execution count 9, expected 3")
 
 
+def test_code_wider_than_the_column_is_found(book):
+    found = spoil(book, lambda notebook: pages.code_cells(notebook)[2].update(source="x = 1  # " + 80 * "y"))
+    assert has(found, "alpha, cell 5: a line of 89 characters; 88 fit into the column")
+    found = spoil(book, lambda notebook: pages.code_cells(notebook)[2].update(source="x = 1  # " + 79 * "y"))
+    assert not has(found, "fit into the column")
+
+
 def test_a_changed_helper_is_found(book):
     (book / "src/llmbook/core/shared.py").write_text("def double(x):\n    return 3 * x\n")
     assert messages(book) == ["alpha: stale: llmbook.core.shared changed"]

@@ -373,3 +373,21 @@ def test_a_cache_takes_the_bytes_of_the_formula_and_fewer_key_heads_take_less():
         assert sizes[n_kv_head] == 2 * 3 * 2 * n_kv_head * 10 * 4 * 4  # 2 x layers x B x G x S x D x bytes
     assert sizes[4] == 4 * sizes[1]
     assert KVCache(3, 10).nbytes() == 0
+
+
+def test_on_a_cpu_attention_stays_in_float32_while_the_rest_computes_in_bfloat16(monkeypatch):
+    kernel, seen = F.scaled_dot_product_attention, []
+
+    def watched(q, k, v, **options):
+        seen.append((q.dtype, torch.is_autocast_enabled("cpu")))
+        return kernel(q, k, v, **options)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", watched)
+    torch.manual_seed(0)
+    attn, x = Attention(32, 4), torch.randn(2, 9, 32)
+    plain = attn(x, causal=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = attn(x, causal=True)
+    assert seen == [(torch.float32, False), (torch.float32, False)]
+    assert y.dtype == torch.bfloat16  # the projection behind it is in bfloat16 again
+    torch.testing.assert_close(y.float(), plain, atol=2e-2, rtol=0)

@@ -4,8 +4,6 @@ First tiny random models of each family, with every option that changes the numb
 MiniLM, whose figures are printed at the end of the run ("parity: ...").
 """
 
-import re
-
 import pytest
 import torch
 
@@ -26,21 +24,6 @@ def ours_of(reference):
 def tiny(family, seed=0):
     reference = pretrained.tiny_reference(family, seed)
     return ours_of(reference), reference
-
-
-def random_biases(reference):
-    """transformers starts biases at zero and norms at one; a converter that drops them must not pass.
-
-    T5's layers also start too quiet to matter beside its embeddings: they are made three times as loud.
-    """
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in reference.named_parameters():
-            if parameter.ndim == 1:
-                parameter += 0.3 * torch.randn_like(parameter)
-            elif re.match(r"(en|de)coder\.block", name):
-                parameter *= 3.0
-    return reference.eval()
 
 
 def ids(seed=0, shape=(3, 17)):
@@ -67,7 +50,7 @@ def test_every_family_gives_transformers_numbers(seed, parity_report):
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_decoders_agree_with_biases_and_padding(family, side):
-    reference = random_biases(pretrained.tiny_reference(family))
+    reference = pretrained.tiny_reference(family)
     is_token = IS_TOKEN if side == "right" else IS_TOKEN.flip(1)
     ours = ours_of(reference)(ids(), mask=causal_mask(17) & padding_mask(is_token))
     theirs = reference(ids(), attention_mask=is_token.long(), position_ids=torch.arange(17)[None]).logits
@@ -76,7 +59,7 @@ def test_decoders_agree_with_biases_and_padding(family, side):
 
 @torch.no_grad()
 def test_bert_agrees_with_biases_padding_and_both_sentence_types():
-    reference = random_biases(pretrained.tiny_reference("bert"))
+    reference = pretrained.tiny_reference("bert")
     types = (torch.arange(17)[None] > 5).long().expand(3, 17)
     ours = ours_of(reference).hidden(ids(), mask=padding_mask(IS_TOKEN), token_types=types)
     theirs = reference(ids(), attention_mask=IS_TOKEN.long(), token_type_ids=types).last_hidden_state
@@ -86,7 +69,7 @@ def test_bert_agrees_with_biases_padding_and_both_sentence_types():
 @torch.no_grad()
 @pytest.mark.parametrize("family", ["t5", "t5-gated"])
 def test_t5_agrees_with_padding_in_the_source(family):
-    reference, target = random_biases(pretrained.tiny_reference(family)), ids(7, (3, 11))
+    reference, target = pretrained.tiny_reference(family), ids(7, (3, 11))
     model = ours_of(reference)
     theirs = reference(input_ids=ids(), attention_mask=IS_TOKEN.long(), decoder_input_ids=target)
     same(model.encode(ids(), IS_TOKEN)[IS_TOKEN], theirs.encoder_last_hidden_state[IS_TOKEN])
@@ -95,7 +78,7 @@ def test_t5_agrees_with_padding_in_the_source(family):
 
 @torch.no_grad()
 def test_t5_agrees_beyond_the_farthest_bucket():
-    reference = random_biases(pretrained.tiny_reference("t5"))
+    reference = pretrained.tiny_reference("t5")
     ours = ours_of(reference)
     source, target = ids(1, (1, 300)), ids(2, (1, 200))
     same(ours(source, target), reference(input_ids=source, decoder_input_ids=target).logits)
@@ -140,7 +123,7 @@ def variant(kind, options):
     config = getattr(hf, kind + "Config")(**{**common, **shape, **options})
     torch.manual_seed(0)
     head = "ForConditionalGeneration" if kind == "T5" else {"GPT2": "LMHeadModel"}.get(kind, "ForCausalLM")
-    return random_biases(getattr(hf, kind + head)(config))
+    return pretrained.loud(getattr(hf, kind + head)(config)).eval()
 
 
 @torch.no_grad()

@@ -148,3 +148,23 @@ def test_hardware_and_versions_describe_this_machine():
     machine, packages = runtime.hardware(), runtime.versions()
     assert machine["cores"] >= 1 and machine["cpu"]
     assert packages["torch"] == torch.__version__ and packages["python"].startswith("3.")
+
+
+@pytest.mark.parametrize(("slow", "faster"), [(torch.float32, True), (torch.bfloat16, False)])
+def test_bfloat16_is_used_where_it_is_measured_to_be_faster(monkeypatch, slow, faster):
+    """A processor that takes 5 ms longer for one of the two types, whatever this one does."""
+
+    class Slow:
+        def __init__(self, dtype):
+            self.dtype = dtype
+
+        def __matmul__(self, other):
+            if self.dtype == slow:
+                time.sleep(0.005)
+
+    monkeypatch.setattr(torch, "ones", lambda *size, dtype, device: Slow(dtype))
+    runtime.bfloat16_is_faster.cache_clear()
+    try:
+        assert runtime.bfloat16_is_faster("cpu") is faster
+    finally:
+        runtime.bfloat16_is_faster.cache_clear()

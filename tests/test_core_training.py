@@ -420,6 +420,18 @@ def test_a_truncated_checkpoint_is_refused_and_not_overwritten(tmp_path, share):
     assert path.stat().st_size == int(share * len(whole))
 
 
+@pytest.mark.parametrize("share", [0.4, 0.7, 0.999])
+def test_one_flipped_bit_in_a_checkpoint_is_noticed(tmp_path, share):
+    path = tmp_path / "c"
+    train(tiny(), IDS, SMALL, checkpoint=path)
+    data = bytearray(path.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")  # tensors lie behind the header
+    data[start + int(share * (len(data) - start))] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"cannot read the checkpoint .* do not match its SHA-256"):
+        train(tiny(), IDS, SMALL, checkpoint=path, resume=True)
+
+
 def test_a_file_of_another_program_is_refused(tmp_path):
     from safetensors.torch import save_file
 

@@ -349,6 +349,37 @@ def test_initial_weights_have_gpt2s_standard_deviations():
                 assert (parameter == 0).all(), name
 
 
+@pytest.mark.parametrize("cross", [False, True])
+def test_with_zero_init_every_block_begins_as_the_identity_and_the_first_guess_is_uniform(cross):
+    config = replace(SMALL, tied=False, zero_init=True, position="rope", n_encoder_layer=2 * cross)
+    ids = torch.randint(50, (2, 7))
+    model = EncoderDecoder(config) if cross else Transformer(config)
+    stack = model.decoder if cross else model.stack
+    with torch.no_grad():
+        x = model.embed(ids)
+        memory = model.encode(ids) if cross else None
+        assert torch.equal(stack(x, memory=memory), stack.norm(x))
+        logits = model(ids, ids) if cross else model(ids)
+    assert (logits == 0).all()
+
+
+def test_zero_init_spares_an_output_layer_that_is_the_embedding():
+    model = Transformer(replace(SMALL, tied=True, zero_init=True))
+    assert float(model.head.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+
+
+def test_a_model_that_starts_at_zero_learns_in_all_its_weights():
+    torch.manual_seed(0)
+    model = Transformer(replace(SMALL, tied=False, zero_init=True))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    ids, optimizer = torch.randint(50, (8, 9)), torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(4):  # the output layer moves first, then what it reads, then what that reads
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()).backward()
+        optimizer.step()
+    assert not [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
+
+
 def test_a_new_models_first_guess_is_nearly_uniform():
     loss = torch.nn.functional.cross_entropy(
         Transformer(SMALL)(ids(4, 16)).flatten(0, 1), ids(4, 16).flatten()

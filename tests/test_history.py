@@ -1,41 +1,30 @@
-"""The history page's ladder: one text, one metric; gradients over distance; reversal; the stored results."""
+"""The history page: counting and zero, gradients over distance, reversal, the figures and the table."""
+
+from __future__ import annotations
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 import torch
 
 from llmbook import history
-from llmbook.core import data, ngram, timeline
+from llmbook.core import ngram, timeline
+from llmbook.core.ladder import Text
 from llmbook.core.plotting import figure
 
 
 @pytest.fixture(scope="module")
-def corpus() -> history.Text:
+def corpus() -> Text:
     return history.text(vocab_size=512, unseen_chars=20_000)
 
 
 @pytest.fixture(scope="module")
-def small(corpus) -> history.Text:
+def small(corpus) -> Text:
     """The same with less to learn from, for tests that count or train."""
     return dataclasses.replace(
         corpus, train=corpus.train[:60_000], unseen=corpus.unseen[:4_000], unseen_bytes=9_000
     )
-
-
-def test_tokens_spell_the_unseen_plays_and_none_of_them_is_trained_on(corpus):
-    spelled = corpus.decode(corpus.unseen.tolist())
-    assert spelled == "\n".join(play.text[:20_000] for play in data.plays("valid"))
-    assert {p.title for p in data.plays("train")}.isdisjoint(p.title for p in data.plays("valid"))
-    first = corpus.decode(corpus.unseen[:1].tolist())
-    assert corpus.unseen_bytes == len(spelled.encode()) - len(first.encode())
-
-
-def test_bits_per_byte_of_a_uniform_model_is_tokens_times_log_vocabulary_over_bytes(corpus):
-    tokens = len(corpus.unseen) - 1
-    assert corpus.bits_per_byte(np.log(512)) == pytest.approx(tokens * 9 / corpus.unseen_bytes)
 
 
 def test_the_share_of_unseen_ngrams_is_that_of_a_set_of_tuples(small):
@@ -56,33 +45,6 @@ def test_ngram_scores_are_those_of_the_models_themselves(small):
     nats = -model.log_probs(small.unseen)[1:].sum()
     assert climb.bits_per_byte == pytest.approx(nats / np.log(2) / small.unseen_bytes)
     assert climb.parameters == model.n_parameters
-
-
-@pytest.mark.parametrize("rung", history.RUNGS, ids=lambda r: r.name)
-def test_every_network_trains_on_the_ladder_and_beats_a_uniform_guess(rung, small):
-    climb, model = history.climb(rung, small, seconds=1.5, seed=0)
-    assert climb.bits_per_byte < small.bits_per_byte(np.log(small.vocab_size))
-    assert climb.parameters == sum(p.numel() for p in model.parameters())
-    assert climb.flops == 6.0 * history.matrix_parameters(model) * climb.tokens
-    text = history.sample(model, small, "KING", 5, seed=1)
-    assert text.startswith("KING") and text == history.sample(model, small, "KING", 5, seed=1)
-
-
-@pytest.mark.parametrize("rung", history.RUNGS, ids=lambda r: r.name)
-def test_no_network_of_the_ladder_sees_the_token_it_predicts(rung):
-    torch.manual_seed(0)
-    model = rung.make(64).eval()
-    a = torch.randint(64, (1, 12))
-    b = a.clone()
-    b[0, 8:] = (b[0, 8:] + 1) % 64
-    with torch.no_grad():
-        assert torch.allclose(model(a)[:, :8], model(b)[:, :8], atol=1e-5)
-        assert not torch.allclose(model(a)[:, 8:], model(b)[:, 8:], atol=1e-5)
-
-
-def test_matrix_parameters_leave_out_what_is_only_looked_up():
-    model = torch.nn.Sequential(torch.nn.Embedding(10, 4), torch.nn.Linear(4, 10))
-    assert history.matrix_parameters(model) == 40
 
 
 def test_the_gradient_of_an_lstm_reaches_further_than_that_of_an_rnn_for_any_seed():
@@ -113,26 +75,6 @@ def test_attention_helps_to_reverse_what_the_last_state_cannot_hold():
     right = {a: history.reverse_by_length(a, (2, 10), steps=220, n_test=100) for a in (True, False)}
     assert right[True][2] > 0.9
     assert right[True][10] > right[False][10]
-
-
-def test_results_survive_saving(tmp_path, small):
-    climb, _ = history.count_ngrams(small, 2)
-    climb.curve = [(1.0, 3.0)]
-    history.save([climb], tmp_path / "x.json", seconds=3)
-    loaded, about = history.load(tmp_path / "x.json")
-    assert loaded == [climb]
-    assert about["seconds"] == 3 and about["hardware"]["cores"] >= 1
-
-
-def test_the_stored_ladder_has_every_rung_three_times_and_names_its_machine():
-    climbs, about = history.load(history.RESULTS)
-    for rung in history.RUNGS:
-        assert sorted(c.seed for c in climbs if c.name == rung.name) == [0, 1, 2]
-        assert all(
-            about["seconds"] <= c.seconds < about["seconds"] + 5 for c in climbs if c.name == rung.name
-        )
-    assert {"cpu", "cores"} <= about["hardware"].keys() and "torch" in about["versions"]
-    assert json.loads(history.RESULTS.read_text())
 
 
 def test_the_figures_and_the_table_show_every_row():

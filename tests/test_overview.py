@@ -76,6 +76,35 @@ def test_bits_per_byte_is_the_surprise_over_the_bytes_after_the_first_token(spea
     assert speaker.bits_per_byte(text) == pytest.approx(expected)
 
 
+def speaker_with_a_start_mark():
+    """A tiny random model whose tokenizer, like LLaMA's, puts a mark before every text: one token per byte."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    from llmbook.core.transformer import Config, Transformer
+
+    vocabulary = {c: i for i, c in enumerate(["<s>", *sorted(pre_tokenizers.ByteLevel.alphabet())])}
+    fast = Tokenizer(models.BPE(vocabulary, []))
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    fast.decoder = decoders.ByteLevel()
+    fast.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    torch.manual_seed(0)
+    model = Transformer(Config(len(vocabulary), 64, n_layer=1, n_head=2, n_embd=16))
+    return Speaker(
+        model, PreTrainedTokenizerFast(tokenizer_object=fast, bos_token="<s>"), torch.device("cpu")
+    )
+
+
+def test_a_start_mark_stands_before_the_text_and_nowhere_else():
+    speaker = speaker_with_a_start_mark()
+    assert speaker.pieces("ab") == ["<s>", "a", "b"]
+    p_b = speaker.next_probabilities("a")[speaker.encode("b", start=False)[0, 0]]
+    assert probability_of(speaker, "a", "b") == pytest.approx(float(p_b), rel=1e-4)
+    likeliest = speaker.tokenizer.decode([int(speaker.next_probabilities("a").argmax())])
+    assert share_correct(speaker, [("a", likeliest)]) == 1.0
+    assert speaker.bits_per_byte("ab") == pytest.approx(float(speaker.surprise("ab").sum()) / 2)
+
+
 def test_bits_per_byte_of_a_single_token_says_that_there_is_nothing_to_measure(speaker):
     with pytest.raises(ValueError, match="single token"):
         speaker.bits_per_byte(" Paris")

@@ -17,12 +17,18 @@ MODULES = {
     "beta": "VALUE = 7\n",
 }
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-PICTURE = f'import base64\nfrom IPython.display import Image\nImage(base64.b64decode("{PIXEL}"))'
+PICTURE = f"""\
+import base64
+from IPython.display import Image
+pixel = ("{PIXEL[:60]}"
+         "{PIXEL[60:]}")
+Image(base64.b64decode(pixel))"""
 READ_OTHERS = """\
 import json
 from pathlib import Path
 for path in sorted(Path().glob("[ab]*.ipynb")):
-    print(path.stem, json.loads(path.read_text())["metadata"].get("llmbook", {}).get("hash"))"""
+    metadata = json.loads(path.read_text())["metadata"]
+    print(path.stem, metadata.get("llmbook", {}).get("hash"))"""
 
 
 def code(source: str, *tags: str, **metadata: object) -> nbformat.NotebookNode:
@@ -49,7 +55,9 @@ def pages() -> dict[str, nbformat.NotebookNode]:
         new_markdown_cell("## Self-attention in *five* steps"),
         code("from llmbook import alpha\nprint('answer', alpha.answer())"),
         code(PICTURE, mystnb={"image": {"alt": "one dark pixel"}}),
-        code("from IPython.display import HTML\nHTML('<p>a <a href=\"https://example.org\">link</a></p>')"),
+        code(
+            "from IPython.display import HTML\nlink = '<a href=\"https://example.org\">link</a>'\nHTML(link)"
+        ),
     )
     beta = page("Beta", code("import llmbook.beta\nllmbook.beta.VALUE, seed"))
     gamma = page("Gamma", code(READ_OTHERS), inputs=["book/*.ipynb"])

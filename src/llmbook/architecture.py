@@ -1,8 +1,8 @@
 """The Transformer, measured: what the page ``architecture`` computes.
 
-The models themselves are in ``core.attention`` and ``core.transformer``; here are the experiments. Sources:
-Vaswani et al. 2017 (arXiv:1706.03762); decoder families as in Raffel et al. 2020, figure 4
-(arXiv:1910.10683); length extrapolation as in Press et al. 2021 (arXiv:2108.12409).
+The models themselves are in ``core.attention`` and ``core.transformer``, the formulas of cost in ``core.cost``, the
+three decoder families in ``core.families``; here are the experiments. Sources: Vaswani et al. 2017
+(arXiv:1706.03762); length extrapolation as in Press et al. 2021 (arXiv:2108.12409).
 
 Left out on purpose: training at scale (see ``pretraining``) and the many variants of each part
 (``popular_models``).
@@ -10,34 +10,69 @@ Left out on purpose: training at scale (see ``pretraining``) and the many varian
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmbook.core import convert, data, evaluation, french, pretrained, training
-from llmbook.core.attention import (
-    KVCache,
-    attention_weights,
-    causal_mask,
-    padding_mask,
-    prefix_mask,
-    rope_angles,
-)
+from llmbook.core import convert, data, diagrams, evaluation, pretrained, training
+from llmbook.core.attention import KVCache, attention_weights, causal_mask, padding_mask, rope_angles
 from llmbook.core.attention import apply_rope as turn
-from llmbook.core.generation import generate, translate
-from llmbook.core.optim import Recipe
-from llmbook.core.transformer import (
-    Block,
-    Config,
-    EncoderDecoder,
-    Transformer,
-    n_parameters,
-    recorded_attention,
+from llmbook.core.cost import (
+    cache_bytes,
+    flop_formula,
+    measured_flops,
+    parameter_formula,
+    saved_bytes,
+    seconds_per_call,
+    stored_score_bytes,
 )
+from llmbook.core.families import (
+    FamilyRun,
+    Translator,
+    exact_by_family,
+    exact_match,
+    family_run,
+    load_runs,
+    save_runs,
+)
+from llmbook.core.optim import Recipe
+from llmbook.core.transformer import Block, Config, EncoderDecoder, Transformer
+
+__all__ = [
+    "RESULTS",
+    "FamilyRun",
+    "Translator",
+    "cache_bytes",
+    "diagrams",
+    "exact_by_family",
+    "exact_match",
+    "extrapolation",
+    "family_run",
+    "five_steps",
+    "flop_formula",
+    "influence",
+    "last_token_bits",
+    "load_runs",
+    "logit_agreement",
+    "measured_flops",
+    "our_embeddings",
+    "parameter_formula",
+    "real_pair",
+    "rope_score",
+    "save_runs",
+    "saved_bytes",
+    "seconds_per_call",
+    "softmax_health",
+    "stored_score_bytes",
+    "summary",
+    "tiny_parity",
+]
+
+RESULTS = Path(__file__).parent / "data" / "families.json"  # written by benchmarks/families.py
 
 # ----------------------------------------------------------------------- real weights in our own code
 
@@ -230,224 +265,6 @@ def influence(model: Transformer, mask: Tensor, seed: int = 0) -> Tensor:
         for i in range(len(mask))
     ]
     return torch.stack(rows)
-
-
-# ---------------------------------------------------------------------- three ways to read and to write
-
-
-class Translator:
-    """English to French by one of three decoder families, from the same parts and with the same training.
-
-    ``encoder-decoder`` reads the source with an encoder; ``prefix`` and ``causal`` are decoders that read
-    "source <bos> target" as one sequence, the first looking both ways within the source.
-    """
-
-    FAMILIES = ("encoder-decoder", "prefix", "causal")
-
-    def __init__(
-        self,
-        family: str,
-        pairs: Sequence[french.Pair],
-        *,
-        n_embd: int = 96,
-        seed: int = 0,
-        device: str = "cpu",
-    ):
-        if family not in self.FAMILIES:
-            raise ValueError(f"family is {family!r}; choose one of {', '.join(self.FAMILIES)}")
-        self.family, self.pairs, self.seed, self.device = family, list(pairs), seed, device
-        self.english = french.Vocabulary.build((p.english for p in pairs), "en")
-        self.french = french.Vocabulary.build((p.french for p in pairs), "fr")
-        config = Config(
-            len(self.english) + len(self.french),
-            block_size=64,
-            n_layer=2,
-            n_head=4,
-            n_embd=n_embd,
-            norm="rms",
-            position="learned",
-            activation="relu2",
-            bias=False,
-        )
-        torch.manual_seed(seed)
-        if family == "encoder-decoder":
-            self.model: nn.Module = EncoderDecoder(replace(config, n_encoder_layer=2))
-        else:  # as many layers of weights as encoder and decoder have together
-            self.model = Transformer(replace(config, n_layer=5))
-        self.n_parameters = n_parameters(self.model)
-
-    def encode(self, pairs: Sequence[french.Pair]) -> french.Batch:
-        """Ids of both languages in one vocabulary: the French words come behind the English ones."""
-        batch = french.batch(pairs, self.english, self.french, self.device)
-        shift = len(self.english)
-        return french.Batch(
-            batch.source, self._shift(batch.target_in, shift), self._shift(batch.target_out, shift)
-        )
-
-    @staticmethod
-    def _shift(ids: Tensor, shift: int) -> Tensor:
-        return torch.where(ids == french.PAD, ids, ids + shift)
-
-    def logits(self, model: nn.Module, source: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, T, V) for what follows each word of ``target`` (B, T)."""
-        if self.family == "encoder-decoder":
-            return model(source, target, source != french.PAD)
-        ids, n_source = torch.cat((source, target), dim=1), (source != french.PAD).sum(1)  # (B, S + T), (B,)
-        # Padding goes to the end: between source and target it would move the target's positions.
-        order = (ids == french.PAD).long().argsort(dim=1, stable=True)
-        n_prefix = n_source.tolist() if self.family == "prefix" else [0] * len(ids)
-        mask = torch.stack([prefix_mask(ids.shape[1], n) for n in n_prefix]).to(ids.device)
-        logits = model(ids.gather(1, order), mask=mask[:, None])  # (B, S + T, V)
-        where = n_source[:, None] + torch.arange(target.shape[1], device=ids.device)  # (B, T)
-        return logits[torch.arange(len(ids), device=ids.device)[:, None], where]
-
-    def loss(self, model: nn.Module, batch: tuple) -> Tensor:
-        """Mean surprise per French word, padding left out."""
-        source, target_in, target_out = batch
-        return F.cross_entropy(
-            self.logits(model, source, target_in).flatten(0, 1), target_out.flatten(), ignore_index=french.PAD
-        )
-
-    def train(self, steps: int, batch_size: int = 64) -> training.History:
-        """Draw random pairs ``steps`` times; the same pairs for each family at the same seed."""
-
-        def draw(generator: torch.Generator) -> tuple:
-            rows = torch.randint(len(self.pairs), (batch_size,), generator=generator)
-            return tuple(self.encode([self.pairs[i] for i in rows.tolist()]))
-
-        recipe = Recipe(
-            lr=1e-2, steps=steps, batch_size=batch_size, block_size=32, weight_decay=0.0, optimizer="muon"
-        )
-        return training.train(
-            self.model, draw, recipe, loss_fn=self.loss, seed=self.seed, device=self.device, progress=False
-        )
-
-    @torch.no_grad()
-    def translate(self, sentences: Sequence[str]) -> list[str]:
-        """Greedy decoding, all sentences at once."""
-        source = self.encode([french.Pair(s, "") for s in sentences]).source
-        shift, start = len(self.english), source.shape[1]
-        bos, eos = french.BOS + shift, french.EOS + shift
-        if self.family == "encoder-decoder":
-            ids = translate(self.model, source, 24, bos=bos, eos=eos, is_token=source != french.PAD)  # type: ignore[arg-type]
-        else:
-            step = lambda ids: self.logits(self.model, source, ids[:, start:])  # noqa: E731
-            first = torch.full((len(source), 1), bos, device=source.device)
-            ids = generate(step, torch.cat((source, first), 1), 24, stop=eos)[:, start:]
-        # Ids below `shift` are English words or padding; they become <pad>, which is not written.
-        return [self.french.decode((row[1:] - shift).clamp(min=0).tolist()) for row in ids.cpu()]
-
-    @torch.no_grad()
-    def cross_attention(self, sentence: str) -> tuple[list[str], list[str], Tensor]:
-        """French words written, English words read, who looked where (T, S): the last layer's mean head."""
-        if not isinstance(self.model, EncoderDecoder):
-            raise ValueError(f"a {self.family} decoder has no cross-attention; use an encoder-decoder")
-        batch = self.encode([french.Pair(sentence, self.translate([sentence])[0])])
-        with recorded_attention(self.model.decoder):
-            self.model(batch.source, batch.target_in)
-            block = self.model.decoder.blocks[-1]
-            assert isinstance(block, Block) and block.cross is not None
-            weights = block.cross.weights
-            assert weights is not None
-        shift = len(self.english)
-        written = self.french.tokens((batch.target_out[0] - shift).tolist())
-        return written, self.english.tokens(batch.source[0].tolist()), weights[0].mean(0).cpu()
-
-
-def exact_match(candidates: Sequence[str], references: Sequence[str]) -> list[float]:
-    """1.0 where a translation equals its reference, letter by letter."""
-    return [float(c == r) for c, r in zip(candidates, references, strict=True)]
-
-
-# ------------------------------------------------------------------------------------------------ cost
-
-
-def parameter_formula(c: Config) -> dict[str, int]:
-    """Parameters of a decoder by part, from the configuration alone."""
-    width, kv = c.n_head * c.head_dim, c.n_kv_head * c.head_dim
-    bias = int(c.bias)
-    norm = c.n_embd * (2 if c.norm == "layer" else 1)
-    attention = 2 * c.n_embd * width + 2 * c.n_embd * kv + bias * (width + 2 * kv + c.n_embd)
-    feed_forward = (3 if c.gated else 2) * c.n_embd * c.d_ff + bias * (
-        (2 if c.gated else 1) * c.d_ff + c.n_embd
-    )
-    return {
-        "embedding": c.vocab_size * c.n_embd,
-        "positions": c.block_size * c.n_embd
-        if c.position == "learned"
-        else 32 * c.n_head
-        if c.position == "relative"
-        else 0,
-        "attention": c.n_layer * attention,
-        "feed-forward": c.n_layer * feed_forward,
-        "norms": c.n_layer * 2 * norm + (norm if c.norm_first else 0),
-        "output": 0 if c.tied else c.vocab_size * c.n_embd,
-    }
-
-
-def flop_formula(c: Config, n_token: int) -> dict[str, int]:
-    """Floating-point operations of one forward pass over ``n_token`` tokens; a multiply-add counts as two.
-
-    Two per weight and token in every matrix (the embedding is a look-up), plus the T x T part of attention.
-    """
-    matrices = parameter_formula(replace(c, bias=False, tied=False))
-    weights = matrices["attention"] + matrices["feed-forward"] + matrices["output"]
-    return {
-        "weights": 2 * n_token * weights,
-        "attention scores": 4 * c.n_layer * n_token**2 * c.n_head * c.head_dim,
-    }
-
-
-def measured_flops(model: nn.Module, ids: Tensor) -> int:
-    """What PyTorch counts while ``model`` reads ids (B, T).
-
-    With attention written out: the counter does not know the fused kernel for CPUs and would count it as
-    nothing.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), recorded_attention(model), counter:
-        model(ids)
-    return counter.get_total_flops()
-
-
-def cache_bytes(c: Config, n_token: int, bytes_per_number: int = 4) -> int:
-    """Keys and values of one sequence: 2 x layers x key/value heads x head size x tokens x bytes."""
-    return 2 * c.n_layer * c.n_kv_head * c.head_dim * n_token * bytes_per_number
-
-
-def stored_score_bytes(n_head: int, n_token: int, n_layer: int, bytes_per_number: int = 4) -> int:
-    """What the T x T weights of all heads and layers take when they are kept for the backward pass."""
-    return n_layer * n_head * n_token**2 * bytes_per_number
-
-
-def saved_bytes(model: nn.Module, ids: Tensor) -> int:
-    """Bytes that autograd really keeps for the backward pass, weights not counted: the activations."""
-    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    seen: dict[int, int] = {}
-
-    def pack(t: Tensor) -> Tensor:
-        storage = t.untyped_storage()
-        if storage.data_ptr() not in parameters:
-            seen[storage.data_ptr()] = storage.nbytes()
-        return t
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        model(ids).sum()
-    return sum(seen.values())
-
-
-def seconds_per_call(function: Callable[[], object], repeat: int = 3) -> float:
-    """The fastest of ``repeat`` calls: the one least disturbed by whatever else the machine does."""
-    import time
-
-    best = float("inf")
-    for _ in range(repeat):
-        start = time.perf_counter()
-        function()
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def summary(values: Mapping[str, Sequence[float]], seed: int = 0) -> dict[str, evaluation.Interval]:

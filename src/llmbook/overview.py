@@ -43,9 +43,12 @@ class Speaker:
             raise ValueError(f"{name} is an encoder-decoder; this page needs a model that continues text")
         return cls(model.to(device), tokenizer, torch.device(device))
 
-    def encode(self, text: str) -> Tensor:
-        """Token ids (1, T). Raises ``ValueError`` for text without a token."""
-        ids = self.tokenizer(text)["input_ids"]
+    def encode(self, text: str, start: bool = True) -> Tensor:
+        """Token ids (1, T). Raises ``ValueError`` for text without a token.
+
+        ``start=False`` leaves out the mark that some tokenizers put before a text: for text that goes on.
+        """
+        ids = self.tokenizer(text, add_special_tokens=start)["input_ids"]
         if not ids:
             raise ValueError("the text is empty; give at least one word")
         return torch.tensor([ids], device=self.device)
@@ -78,10 +81,13 @@ class Speaker:
 
         Raises ``ValueError`` for a text of one token, of which nothing is left.
         """
-        rest = text[len(self.pieces(text)[0]) :]
-        if not rest:
+        bits, first = self.surprise(text), self.pieces(text)[0]
+        if not len(bits):
             raise ValueError(f"{text!r} is a single token; surprise needs at least two")
-        return float(self.surprise(text).sum()) / len(rest.encode())
+        rest = text.removeprefix(
+            first
+        )  # a tokenizer's start mark is no part of the text: then all of it counts
+        return float(bits.sum()) / len(rest.encode())
 
     def say(
         self,
@@ -90,10 +96,11 @@ class Speaker:
         temperature: float = 0.0,
         seed: int = 0,
         top_k: int | None = None,
+        start: bool = True,
     ) -> str:
         """Continue ``prompt``; temperature 0 always takes the likeliest token. Returns only what is new."""
         generator = torch.Generator().manual_seed(seed)
-        ids = self.encode(prompt)
+        ids = self.encode(prompt, start)
         out = generate(
             self.model,
             ids,
@@ -107,7 +114,7 @@ class Speaker:
 
     def chat(self, message: str, max_new_tokens: int = 60) -> str:
         """Answer one message: the chat template around it, then greedy continuation until the model stops."""
-        return self.say(self.template(message), max_new_tokens).strip()
+        return self.say(self.template(message), max_new_tokens, start=False).strip()  # it has its own marks
 
     def template(self, message: str) -> str:
         """What the model really reads when somebody says ``message``: the conversation as one text."""
@@ -125,7 +132,7 @@ def shuffled(text: str, seed: int = 0) -> str:
 @torch.no_grad()
 def probability_of(speaker: Speaker, text: str, continuation: str) -> float:
     """p(continuation | text): the product over its tokens, each given what came before it (the chain rule)."""
-    before, after = speaker.encode(text), speaker.encode(continuation)
+    before, after = speaker.encode(text), speaker.encode(continuation, start=False)
     ids = torch.cat((before, after), dim=1)  # (1, T)
     log_p = speaker.model(ids)[0, before.shape[1] - 1 : -1].log_softmax(
         -1
@@ -135,7 +142,10 @@ def probability_of(speaker: Speaker, text: str, continuation: str) -> float:
 
 def share_correct(speaker: Speaker, questions: Sequence[tuple[str, str]]) -> float:
     """How often the likeliest next token begins the right answer, between 0 and 1."""
-    hits = [int(speaker.next_probabilities(q).argmax()) == int(speaker.encode(a)[0, 0]) for q, a in questions]
+    hits = [
+        int(speaker.next_probabilities(q).argmax()) == int(speaker.encode(a, start=False)[0, 0])
+        for q, a in questions
+    ]
     return sum(hits) / len(hits)
 
 

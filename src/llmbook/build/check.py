@@ -21,6 +21,7 @@ from nbformat import NotebookNode
 from llmbook.build import freshness, pages
 
 MAX_BYTES = 1_000_000  # GitHub shows no notebook that is much larger
+MAX_CODE_WIDTH = 88  # characters of code that fit into the column of a laptop's window
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
 LOADING = {"src", "srcset", "poster", "data", "background"}  # attributes that make a browser load something
 EXTERNAL = re.compile(r"\s*(https?:)?//", re.IGNORECASE)
@@ -100,6 +101,9 @@ def _code_cell(cell: NotebookNode, place: int) -> Iterator[str]:
         yield "an empty code cell: remove it"
     if cell.execution_count != place:
         yield f"execution count {cell.execution_count}, expected {place}: the page was not run once, in order"
+    longest = max(map(len, cell.source.splitlines()), default=0)
+    if longest > MAX_CODE_WIDTH and "launch" not in pages.tags(cell):  # which the site does not show
+        yield f"a line of {longest} characters; {MAX_CODE_WIDTH} fit into the column"
     if "papermill" in cell.metadata:
         yield "papermill's metadata was left in it"
     yield from _errors(cell)

@@ -170,6 +170,17 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: f
     return attention_weights(q, k, mask, scale) @ v  # (B, H, T, S) @ (B, H, S, D) -> (B, H, T, D)
 
 
+def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
+    """PyTorch's kernel: the numbers of ``attend``, without ever storing the (T, S) weights.
+
+    On a CPU under autocast it gets float32: its backward pass in bfloat16 is several times slower there.
+    """
+    if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return fused(q.float(), k.float(), v.float(), mask, causal, scale)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=scale)
+
+
 class KVCache:
     """Keys and values of the tokens seen so far, so that each new token is computed once.
 
@@ -272,7 +283,7 @@ class Attention(nn.Module):
             self.weights = attention_weights(q, k, mask, self.scale)
             y = self.weights @ v  # (B, H, T, D)
         else:
-            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=self.scale)
+            y = fused(q, k, v, mask, causal, self.scale)
         return self.out(y.transpose(1, 2).flatten(2))  # heads side by side: (B, T, H*D) -> (B, T, C)
 
     def forward(

@@ -7,6 +7,7 @@ the same file. Nothing in it can run code when it is read, unlike pickle, the de
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -164,14 +165,16 @@ def save_checkpoint(
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     # a copy each: safetensors refuses tensors that share memory, as a tied embedding and output layer do
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    header = {"format": FORMAT, "facts": json.dumps(facts)}
+    header["sha256"] = digest(tensors, header["facts"])
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": FORMAT, "facts": json.dumps(facts)})
+        save_file(tensors, temporary, metadata=header)
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the facts of a checkpoint.
 
-    Raises ValueError when the file is truncated, altered in its header, or not a checkpoint of this book.
+    Raises ValueError when the file is truncated, altered by as little as a bit, or not a checkpoint of this book.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -179,12 +182,29 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if header.get("format") != FORMAT:
             raise ValueError(f"its format is {header.get('format')!r}, not {FORMAT!r}")
+        if header["sha256"] != digest(tensors, header["facts"]):
+            raise ValueError("its contents do not match its SHA-256")
         return tensors, json.loads(header["facts"])
     except (SafetensorError, ValueError, KeyError, OSError) as error:
         raise ValueError(
-            f"cannot read the checkpoint {path}: {error}. It may be truncated or of another program; "
+            f"cannot read the checkpoint {path}: {error}. It may be damaged or of another program; "
             f"delete it, or train with resume=False to start again"
         ) from error
+
+
+def digest(tensors: dict[str, Tensor], facts: str) -> str:
+    """SHA-256 over names, shapes, types and bytes of the tensors, and over the facts.
+
+    >>> a, b = digest({"x": torch.zeros(2)}, ""), digest({"x": torch.tensor([0.0, -0.0])}, "")
+    >>> len(a), a == b
+    (64, False)
+    """
+    sha = hashlib.sha256(facts.encode())
+    for name in sorted(tensors):
+        t = tensors[name]
+        sha.update(f"{name} {tuple(t.shape)} {t.dtype}".encode())
+        sha.update(t.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
 
 
 def restore(

@@ -127,7 +127,22 @@ def tiny_reference(family: str, seed: int = 0) -> Any:
         raise ValueError(f"family is {family!r}; choose one of {', '.join(make)}")
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
-        return make[family]().eval()
+        return loud(make[family]().eval())
+
+
+def loud(model: Any) -> Any:
+    """Give a fresh transformers model weights that show what ignores them, in place; returns the model.
+
+    Norms' gains and biases start at one and zero, where leaving them out changes nothing; T5's layers start too small
+    to be heard over its embeddings.
+    """
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.dim() == 1:
+                p += 0.3 * torch.randn_like(p)
+            elif model.config.model_type == "t5":
+                torch.nn.init.normal_(p, std=0.15)
+    return model
 
 
 def prepare(name: str) -> Path | str:

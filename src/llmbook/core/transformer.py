@@ -88,6 +88,7 @@ class Config:
     mask: str = "causal"
     tied: bool = True  # output layer = transposed embedding (Press & Wolf 2017, arXiv:1608.05859)
     token_types: int = 0  # BERT's sentence A / sentence B
+    zero_init: bool = False  # what is added to the stream, and an output layer of its own, start at zero
     n_encoder_layer: int = 0  # > 0: an encoder in front, and cross-attention in every decoder block
 
     def __post_init__(self) -> None:
@@ -276,7 +277,7 @@ class Transformer(nn.Module):
         self.token_type = nn.Embedding(config.token_types, config.n_embd) if config.token_types else None
         self.stack = Stack(config, config.n_layer)
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        initialise(self, config.n_layer)
+        initialise(self, config.n_layer, zero=config.zero_init)
         if config.tied:
             self.head.weight = self.embed.weight
 
@@ -314,7 +315,7 @@ class EncoderDecoder(nn.Module):
         self.encoder = Stack(replace(config, mask="full"), config.n_encoder_layer)
         self.decoder = Stack(replace(config, mask="causal"), config.n_layer, cross=True)
         self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
-        initialise(self, config.n_layer + config.n_encoder_layer)
+        initialise(self, config.n_layer + config.n_encoder_layer, zero=config.zero_init)
         if config.tied:
             self.head.weight = self.embed.weight
         self.output_scale = config.n_embd**-0.5 if config.scale_output else 1.0
@@ -350,12 +351,17 @@ def check_ids(ids: Tensor, vocab_size: int) -> None:
             raise ValueError(f"ids run from {low} to {high}; this model knows 0 to {vocab_size - 1}")
 
 
-def initialise(model: nn.Module, n_layer: int, std: float = 0.02) -> None:
-    """GPT-2's recipe (Radford et al. 2019): normal(0, 0.02); what joins the stream shrinks with depth."""
+def initialise(model: nn.Module, n_layer: int, std: float = 0.02, zero: bool = False) -> None:
+    """GPT-2's recipe (Radford et al. 2019): normal(0, 0.02); what joins the stream shrinks with depth.
+
+    ``zero``: it starts at nothing instead, so that every block begins as the identity (Zhang et al. 2019, Fixup,
+    arXiv:1901.09321), and so does the output layer, so that the first prediction is uniform.
+    """
+    shrink = 0.0 if zero else (2 * n_layer) ** -0.5
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear | nn.Embedding):
-            shrink = (2 * n_layer) ** -0.5 if name.endswith(("attn.out", "cross.out", "ff.down")) else 1.0
-            nn.init.normal_(module.weight, std=std * shrink)
+            joins = name.endswith(("attn.out", "cross.out", "ff.down")) or (zero and name == "head")
+            nn.init.normal_(module.weight, std=std * (shrink if joins else 1.0))
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
 
