@@ -147,7 +147,10 @@ def test_peak_memory_rises_with_a_large_array_and_does_not_fall():
 def test_hardware_and_versions_describe_this_machine():
     machine, packages = runtime.hardware(), runtime.versions()
     assert machine["cores"] >= 1 and machine["cpu"]
-    assert packages["torch"] == torch.__version__ and packages["python"].startswith("3.")
+    assert (
+        packages["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    )  # a wheel may leave out its "+cpu"
+    assert packages["python"].startswith("3.")
 
 
 @pytest.mark.parametrize(("slow", "faster"), [(torch.float32, True), (torch.bfloat16, False)])

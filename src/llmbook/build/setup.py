@@ -11,6 +11,7 @@ Left out: resolving versions (pip does that) and any knowledge of where packages
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import importlib.util
 import json
@@ -141,18 +142,23 @@ def damaged(distribution: str) -> list[str]:
     >>> damaged("packaging")
     []
     """
-    return [str(f) for f in metadata.files(distribution) or [] if f.hash and not _intact(f)]
+    found = metadata.distribution(
+        distribution
+    )  # its own `files` leaves out what is gone, from Python 3.12 on
+    record = csv.reader((found.read_text("RECORD") or "").splitlines())
+    return [
+        path
+        for path, digest, _ in record
+        if digest.startswith("sha256=") and not _intact(Path(str(found.locate_file(path))), digest[7:])
+    ]
 
 
-def _intact(file: metadata.PackagePath) -> bool:
-    path = Path(str(file.locate()))
-    if file.hash is None or file.hash.mode != "sha256":
-        return True
+def _intact(path: Path, digest: str) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == file.hash.value
+        found = hashlib.file_digest(stream, "sha256").digest()
+    return base64.urlsafe_b64encode(found).rstrip(b"=").decode() == digest
 
 
 def fetch(run: Runner = pip) -> list[str]:
