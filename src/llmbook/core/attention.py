@@ -144,30 +144,42 @@ def relative_bucket(
 # ------------------------------------------------------------------------------------------ attention
 
 
-def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, scale: float | None = None) -> Tensor:
-    """How much each query looks at each key: softmax(q k^T / sqrt(D)), (B, H, T, S); rows sum to 1
-    (to 0 where a query may look nowhere, as on padding).
+def attention_weights(
+    q: Tensor,
+    k: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+) -> Tensor:
+    """How much each query looks at each key: softmax(q k^T / sqrt(D)), (B, H, T, S).
 
-    ``mask`` is bool (True: may look) or a float bias to add; anything that broadcasts to (B, H, T, S).
+    Rows sum to 1 (to 0 where a query may look nowhere, as on padding). ``mask`` is bool
+    (True: may look) or a float bias to add; anything that broadcasts to (B, H, T, S).
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    scores = q @ k.transpose(-2, -1) * scale  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
-    if mask is None:
-        return scores.softmax(dim=-1)
-    scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
-    return scores.softmax(dim=-1).masked_fill(
-        scores == -math.inf, 0.0
-    )  # 0, not NaN, where nothing may be seen
+    scores = q @ k.mT * scale  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
+    if mask is not None and mask.dtype == torch.bool:
+        scores = scores.masked_fill(~mask, -math.inf)
+    elif mask is not None:
+        scores = scores + mask
+    weights = scores.softmax(dim=-1)
+    return weights.masked_fill(scores == -math.inf, 0.0)  # where all is forbidden: not NaN
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, scale: float | None = None) -> Tensor:
-    """Scaled dot-product attention, written out: the weighted mean of the values, (B, H, T, D).
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+) -> Tensor:
+    """Scaled dot-product attention: the weighted mean of the values, (B, H, T, D).
 
-    >>> q = torch.zeros(1, 1, 1, 2); k = torch.randn(1, 1, 3, 2); v = torch.tensor([[[[0.], [3.], [6.]]]])
-    >>> attend(q, k, v).item()      # a query of zeros likes all keys the same, so it gets the mean
+    >>> q, k = torch.zeros(1, 1, 1, 2), torch.randn(1, 1, 3, 2)
+    >>> v = torch.tensor([[[[0.0], [3.0], [6.0]]]])
+    >>> attend(q, k, v).item()  # a query of zeros likes all keys the same: the mean
     3.0
     """
-    return attention_weights(q, k, mask, scale) @ v  # (B, H, T, S) @ (B, H, S, D) -> (B, H, T, D)
+    return attention_weights(q, k, mask, scale) @ v  # (B, H, T, S) @ (B, H, S, D)
 
 
 def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:

@@ -217,7 +217,8 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
                 ax.plot([x, x], [interval.low, interval.high], color=INK, linewidth=1.2)
         ax.plot(*zip(*points, strict=True), marker=MARKERS[i % len(MARKERS)], color=color, markersize=7)
         at = points[0] if what == "parameters" else points[-1]  # there every run of a model has the same x
-        ax.annotate(name, at, xytext=(8, 0), textcoords="offset points", va="center", fontsize=8)
+        offset, side = ((0, -12), "center") if name.endswith("gram") else ((8, 0), "left")
+        ax.annotate(name, at, xytext=offset, textcoords="offset points", fontsize=8, ha=side, va="center")
     ax.set_xscale("log")
     ax.margins(x=0.3, y=0.1)
     return ax

@@ -146,6 +146,9 @@ class Context:
     memory_mask: Tensor | None = None
 
 
+Sublayer = Callable[[Tensor], Tensor]
+
+
 class Block(nn.Module):
     """Attention, perhaps cross-attention, feed-forward; each added to the stream it read from."""
 
@@ -165,30 +168,28 @@ class Block(nn.Module):
             )
 
         self.norm1, self.attn = make_norm(config), attention()
-        self.norm_cross = make_norm(config) if cross else None
+        self.norm_cross = make_norm(config) if cross else nn.Identity()
         self.cross = attention() if cross else None
         self.norm2, self.ff = make_norm(config), FeedForward(config)
 
-    def add(self, x: Tensor, norm: nn.Module, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
-        """x + f(norm(x)) or norm(x + f(x)): the one line in which pre-norm and post-norm differ."""
-        return x + sublayer(norm(x)) if self.norm_first else norm(x + sublayer(x))
+    def add(self, x: Tensor, norm: nn.Module, f: Sublayer) -> Tensor:
+        """Pre-norm or post-norm: the one line in which they differ."""
+        return x + f(norm(x)) if self.norm_first else norm(x + f(x))
+
+    def look_around(self, x: Tensor, c: Context) -> Tensor:
+        """Self-attention: every token reads from the tokens that its mask allows."""
+        return self.attn(x, mask=c.mask, causal=c.causal, rope=c.rope, cache=c.cache, layer=self.layer)
+
+    def look_across(self, x: Tensor, c: Context) -> Tensor:
+        """Cross-attention: every token reads from the encoder's output."""
+        assert self.cross is not None and c.memory is not None
+        return self.cross.cross(x, c.memory, mask=c.memory_mask, cache=c.cache, layer=self.layer)
 
     def forward(self, x: Tensor, c: Context) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
-        x = self.add(
-            x,
-            self.norm1,
-            lambda h: self.attn(
-                h, mask=c.mask, causal=c.causal, rope=c.rope, cache=c.cache, layer=self.layer
-            ),
-        )
-        if self.cross is not None and self.norm_cross is not None and c.memory is not None:
-            memory, cross = c.memory, self.cross
-            x = self.add(
-                x,
-                self.norm_cross,
-                lambda h: cross.cross(h, memory, mask=c.memory_mask, cache=c.cache, layer=self.layer),
-            )
+        x = self.add(x, self.norm1, lambda h: self.look_around(h, c))
+        if self.cross is not None and c.memory is not None:
+            x = self.add(x, self.norm_cross, lambda h: self.look_across(h, c))
         return self.add(x, self.norm2, self.ff)
 
 
