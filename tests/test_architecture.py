@@ -17,18 +17,6 @@ from llmbook.core.transformer import Config, Transformer, n_parameters, recorded
 SENTENCE = "The animal didn't cross the street because it was too tired"
 PAIRS = french.pairs(300, seed=0)
 TINY = Config(64, 32, n_layer=2, n_head=4, n_embd=32)
-CONFIGS = {
-    "GPT-2": TINY,
-    "three heads for one key": replace(TINY, n_head=6, n_embd=48, n_kv_head=2, head_dim=0, d_ff=0),
-    "one key for all": replace(TINY, n_kv_head=1),
-    "wide heads": replace(TINY, n_kv_head=2, head_dim=24),
-    "LLaMA": replace(TINY, norm="rms", position="rope", activation="silu", gated=True, bias=False, d_ff=80,
-                     tied=False),
-    "gated with bias": replace(TINY, gated=True, position="alibi", d_ff=56),
-    "T5's decoder": replace(TINY, norm="rms", position="relative", activation="relu", bias=False),
-    "post-norm, untied": replace(TINY, norm_first=False, position="sinusoidal", tied=False),
-    "no positions": replace(TINY, position="none", n_layer=3, vocab_size=100, block_size=20),
-}  # fmt: skip
 
 
 def fresh(config: Config, seed: int = 0) -> Transformer:
