@@ -98,7 +98,7 @@ test-site: $(STAMP)
 
 lint: $(STAMP)  ## Check style, types, shell scripts and workflows
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check src tests conftest.py
+	$(BIN)/ruff format --check src tests conftest.py benchmarks
 	$(BIN)/mypy
 	$(BIN)/shellcheck .ci/run postBuild .github/colab.sh
 	@if test -x $(BIN)/actionlint; then set -x; PATH="$(CURDIR)/$(BIN):$$PATH" actionlint .github/workflows/*.yml; \

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 from llmbook import architecture
+from llmbook.core import families, records
 from llmbook.core.runtime import pick_device
 
 
@@ -20,15 +21,15 @@ def main() -> None:
     options.add_argument("--steps", type=int, nargs="+", default=[90, 360], help="training steps of 64 pairs")
     options.add_argument("--seeds", type=int, default=5)
     options.add_argument("--device", default="auto")
-    options.add_argument("--output", default=str(architecture.RESULTS))
+    options.add_argument("--output", default=str(architecture.FAMILIES))
     args = options.parse_args()
     runs, device = [], pick_device(args.device)
     for steps in args.steps:
         for seed in range(args.seeds):
-            for family in architecture.Translator.FAMILIES:
-                runs.append(architecture.family_run(family, steps, seed, device))
+            for family in families.Translator.FAMILIES:
+                runs.append(families.family_run(family, steps, seed, device))
                 print(runs[-1], flush=True)
-    architecture.save_runs(runs, args.output, seeds=args.seeds, device=str(device))
+    records.save(runs, args.output, seeds=args.seeds, device=str(device))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -187,38 +186,6 @@ def test_the_rotary_score_is_the_mean_cosine_of_its_angles(head_dim):
     frequency = 10_000.0 ** (-torch.arange(0, head_dim, 2) / head_dim)
     expected = torch.outer(distance, frequency).cos().mean(1)
     torch.testing.assert_close(arch.rope_score(distance, head_dim), expected, atol=1e-5, rtol=0)
-
-
-def test_extrapolation_scores_every_kind_at_every_length_and_learned_positions_end():
-    kinds, lengths = ("learned", "alibi", "rope", "sinusoidal"), (16, 32, 64)
-    bits = arch.extrapolation(kinds, lengths, steps=3, train_length=32, seed=1)
-    assert tuple(bits) == kinds and all(len(b) == 3 for b in bits.values())
-    assert math.isnan(bits["learned"][2])
-    finite = [b for kind in kinds for b in bits[kind] if not math.isnan(b)]
-    assert len(finite) == 11 and all(0 < b < 8.5 for b in finite)  # 8 bits: a blind guess among 256 bytes
-
-
-def test_extrapolation_gives_the_same_numbers_for_the_same_seed():
-    runs = [
-        arch.extrapolation(("alibi",), (16,), steps=2, train_length=16, seed=s)["alibi"] for s in (5, 5, 6)
-    ]
-    assert runs[0] == runs[1] != runs[2]
-
-
-def test_the_last_tokens_loss_is_the_cross_entropy_of_those_tokens():
-    text = data.encode_bytes(data.plays_text("valid"))[:6000]
-    model = fresh(Config(256, 64, n_layer=1, n_head=2, n_embd=16))
-    bits = arch.last_token_bits(model, text, 40, n_window=2, n_last=8)
-    windows = [text[end - 40 : end + 1].long() for end in (4096, len(text) - 2)]
-    with torch.no_grad():
-        nats = [F.cross_entropy(model(w[None, :-1])[0, -8:], w[-8:]) for w in windows]
-    assert bits == pytest.approx(float(sum(nats)) / 2 / math.log(2), abs=1e-5)
-
-
-@pytest.mark.parametrize("length", [15, 4097])
-def test_a_window_too_short_or_too_long_to_be_scored_is_refused(length):
-    with pytest.raises(ValueError, match="choose between 16"):
-        arch.last_token_bits(fresh(TINY), torch.zeros(9000), length)
 
 
 # ------------------------------------------------------------------------------------------------- masks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llmbook.core import families, french
+from llmbook.core import families, french, records
 from llmbook.core.attention import causal_mask, prefix_mask
 from llmbook.core.families import FamilyRun, Translator, exact_match
 from llmbook.core.transformer import EncoderDecoder
@@ -221,17 +221,14 @@ def test_a_run_trains_on_what_it_is_not_scored_on_and_repeats_itself():
     assert run == families.family_run("causal", 3, seed=1, n_test=20)
 
 
-def test_runs_survive_saving_and_become_intervals_over_seeds(tmp_path):
+def test_runs_become_intervals_over_seeds():
     runs = [
         FamilyRun(f, steps, s, 0.1 * s, 7)
         for steps in (90, 10)
         for f in ("prefix", "causal")
         for s in (1, 2, 3)
     ]
-    families.save_runs(runs, tmp_path / "runs.json", seeds=3)
-    loaded, about = families.load_runs(tmp_path / "runs.json")
-    assert loaded == runs and about["seeds"] == 3 and about["hardware"]["cores"] >= 1
-    found = families.exact_by_family(loaded)
+    found = families.exact_by_family(runs)
     assert list(found) == [10, 90] and list(found[10]) == ["prefix", "causal"]
     assert found[90]["causal"].mean == pytest.approx(0.2) and found[90]["causal"].n == 3
     assert found[90]["causal"].low < 0.2 < found[90]["causal"].high
@@ -240,7 +237,7 @@ def test_runs_survive_saving_and_become_intervals_over_seeds(tmp_path):
 def test_the_stored_comparison_has_every_family_five_times():
     from llmbook import architecture
 
-    runs, about = families.load_runs(architecture.RESULTS)
+    runs, about = records.load(architecture.FAMILIES, FamilyRun)
     for steps in {r.steps for r in runs}:
         for family in Translator.FAMILIES:
             assert sorted(r.seed for r in runs if (r.steps, r.family) == (steps, family)) == list(range(5))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from llmbook import history
-from llmbook.core import data, ladder
+from llmbook.core import data, ladder, records
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,20 @@ def small(corpus) -> ladder.Text:
 
 def test_tokens_spell_the_unseen_plays_and_none_of_them_is_trained_on(corpus):
     spelled = corpus.decode(corpus.unseen.tolist())
-    assert spelled == "\n".join(play.text[:20_000] for play in data.plays("valid"))
-    assert {p.title for p in data.plays("train")}.isdisjoint(p.title for p in data.plays("valid"))
+    assert spelled == "\n".join(play.text[:20_000] for play in data.plays("test"))
+    others = {p.title for split in ("train", "valid") for p in data.plays(split)}
+    assert others.isdisjoint(p.title for p in data.plays("test"))
     first = corpus.decode(corpus.unseen[:1].tolist())
     assert corpus.unseen_bytes == len(spelled.encode()) - len(first.encode())
+
+
+def test_sizes_and_rates_are_chosen_on_other_plays_than_those_that_are_scored(corpus):
+    chosen_on = ladder.text(vocab_size=512, unseen_chars=20_000, split="valid")
+    spelled = chosen_on.decode(chosen_on.unseen.tolist())
+    assert spelled == "\n".join(play.text[:20_000] for play in data.plays("valid"))
+    assert chosen_on.train.equal(corpus.train)
+    with pytest.raises(ValueError, match="'train', which the models learn from"):
+        ladder.text(split="train")
 
 
 def test_bits_per_byte_of_a_uniform_model_is_tokens_times_log_vocabulary_over_bytes(corpus):
@@ -67,16 +77,8 @@ def test_matrix_parameters_leave_out_what_is_only_looked_up():
     assert ladder.matrix_parameters(model) == 40
 
 
-def test_results_survive_saving(tmp_path, small):
-    climb, _ = ladder.count_ngrams(small, 2)
-    ladder.save([climb], tmp_path / "x.json", seconds=3)
-    loaded, about = ladder.load(tmp_path / "x.json")
-    assert loaded == [climb]
-    assert about["seconds"] == 3 and about["hardware"]["cores"] >= 1
-
-
 def test_the_stored_ladder_has_every_rung_three_times_per_budget_and_names_its_machine():
-    climbs, about = ladder.load(history.RESULTS)
+    climbs, about = records.load(history.RECORD, ladder.Climb)
     assert len(about["seconds"]) >= 2
     for rung in ladder.RUNGS:
         groups = ladder.by_budget(climbs, rung.name)

@@ -40,6 +40,8 @@ HELPERS = {
     "label": lambda ax: plotting.label(ax, "step", "loss, nats", "It falls"),
     "lines": lambda ax: plotting.lines(ax, {"a": ([0, 1], [1, 2]), "b": ([0, 1], [2, 1])}),
     "band": lambda ax: plotting.band(ax, [0, 1], [0, 1], [1, 2]),
+    "whiskers": lambda ax: plotting.whiskers(ax, [0, 1], [0, 1], [1, 2], BLUE),
+    "tag": lambda ax: plotting.tag(ax, "LSTM", (0.5, 0.5)),
     "bars": lambda ax: plotting.bars(ax, {"a": 1.0, "b": 2.0}),
     "heatmap": lambda ax: plotting.heatmap(ax, MATRIX, rows="xy", columns=["abc", "b"], values="{:.2f}"),
     "boundary": lambda ax: plotting.boundary(ax, lambda p: p[:, 0], POINTS, np.array([0, 1, 0, 1])),

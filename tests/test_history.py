@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from llmbook import history
-from llmbook.core import ngram, timeline
+from llmbook.core import ngram, records, timeline
 from llmbook.core.ladder import Text
 from llmbook.core.plotting import figure
 
@@ -78,7 +78,7 @@ def test_attention_helps_to_reverse_what_the_last_state_cannot_hold():
 
 
 def test_the_figures_and_the_table_show_every_row():
-    climbs, _ = history.load(history.RESULTS)
+    climbs, _ = records.load(history.RECORD, history.Climb)
     _, (ax, bx) = figure(2)
     assert len(history.draw_ladder(ax, climbs, "seconds").texts) == len({c.name for c in climbs})
     rows = timeline.milestones()

@@ -1,8 +1,8 @@
 """The Transformer, measured: what the page ``architecture`` computes.
 
 The models themselves are in ``core.attention`` and ``core.transformer``, the formulas of cost in ``core.cost``, the
-three decoder families in ``core.families``; here are the experiments. Sources: Vaswani et al. 2017
-(arXiv:1706.03762); length extrapolation as in Press et al. 2021 (arXiv:2108.12409).
+three decoder families in ``core.families``, reading beyond the trained length in ``core.extrapolation``; here are the
+other experiments. Source: Vaswani et al. 2017 (arXiv:1706.03762).
 
 Left out on purpose: training at scale (see ``pretraining``) and the many variants of each part
 (``popular_models``).
@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llmbook.core import convert, data, diagrams, evaluation, pretrained, training
+from llmbook.core import convert, diagrams, evaluation, pretrained
 from llmbook.core.attention import KVCache, attention_weights, causal_mask, padding_mask, rope_angles
 from llmbook.core.attention import apply_rope as turn
 from llmbook.core.cost import (
@@ -30,40 +30,40 @@ from llmbook.core.cost import (
     seconds_per_call,
     stored_score_bytes,
 )
+from llmbook.core.extrapolation import WindowScore, by_length, draw_by_length, extrapolation, grouped
 from llmbook.core.families import (
     FamilyRun,
     Translator,
     exact_by_family,
     exact_match,
     family_run,
-    load_runs,
-    save_runs,
 )
-from llmbook.core.optim import Recipe
-from llmbook.core.transformer import Block, Config, EncoderDecoder, Transformer
+from llmbook.core.transformer import Block, EncoderDecoder, Transformer
 
 __all__ = [
-    "RESULTS",
+    "FAMILIES",
+    "POSITIONS",
     "FamilyRun",
     "Translator",
+    "WindowScore",
+    "by_length",
     "cache_bytes",
     "diagrams",
+    "draw_by_length",
     "exact_by_family",
     "exact_match",
     "extrapolation",
     "family_run",
     "five_steps",
     "flop_formula",
+    "grouped",
     "influence",
-    "last_token_bits",
-    "load_runs",
     "logit_agreement",
     "measured_flops",
     "our_embeddings",
     "parameter_formula",
     "real_pair",
     "rope_score",
-    "save_runs",
     "saved_bytes",
     "seconds_per_call",
     "softmax_health",
@@ -72,7 +72,9 @@ __all__ = [
     "tiny_parity",
 ]
 
-RESULTS = Path(__file__).parent / "data" / "families.json"  # written by benchmarks/families.py
+DATA = Path(__file__).parent / "data"
+FAMILIES = DATA / "families.json"  # rows of FamilyRun, written by benchmarks/families.py
+POSITIONS = DATA / "positions.json"  # rows of WindowScore, written by benchmarks/positions.py
 
 # ----------------------------------------------------------------------- real weights in our own code
 
@@ -96,17 +98,16 @@ def logit_agreement(ours: Transformer, reference: nn.Module, ids: Tensor) -> dic
     cache, half = KVCache(ours.config.n_layer, len(ids)), len(ids) // 2
     whole = ours.hidden(ids[None])[0]
     pieces = torch.cat([ours.hidden(part[None], cache=cache)[0] for part in (ids[:half], ids[half:])])
-    result = {}
-    for name, mine in {"": whole, ", cache on": pieces}.items():
-        difference, same = 0.0, 0
-        for a, b in zip(
-            mine.split(100), theirs.split(100), strict=True
-        ):  # all logits at once would be 200 MB
-            ours_out, theirs_out = ours.head(a), their_head(b)  # (100, V)
-            difference = max(difference, float((ours_out - theirs_out).abs().max()))
-            same += int((ours_out.argmax(-1) == theirs_out.argmax(-1)).sum())
-        result[f"largest difference{name}"], result[f"same top token{name}"] = difference, same / len(ids)
-    return result
+    parts: dict[str, Tensor] = {"": whole, ", cache on": pieces}
+    worst, same = dict.fromkeys(parts, 0.0), dict.fromkeys(parts, 0)
+    for rows in torch.arange(len(ids)).split(100):  # all logits at once would be 200 MB
+        expected = their_head(theirs[rows])  # (100, V)
+        for name, mine in parts.items():
+            logits = ours.head(mine[rows])
+            worst[name] = max(worst[name], float((logits - expected).abs().max()))
+            same[name] += int((logits.argmax(-1) == expected.argmax(-1)).sum())
+    result = {f"largest difference{name}": difference for name, difference in worst.items()}
+    return result | {f"same top token{name}": n / len(ids) for name, n in same.items()}
 
 
 @torch.no_grad()
@@ -203,55 +204,6 @@ def rope_score(distance: Tensor, head_dim: int = 64) -> Tensor:
     key = turn(one, *rope_angles(torch.zeros(1), head_dim))
     query = turn(one.expand(1, 1, len(distance), head_dim), *rope_angles(distance, head_dim))
     return (query @ key.mT).flatten() / head_dim
-
-
-def extrapolation(
-    kinds: Sequence[str],
-    lengths: Sequence[int],
-    *,
-    steps: int,
-    train_length: int = 64,
-    seed: int = 0,
-    device: str = "cpu",
-) -> dict[str, list[float]]:
-    """Train one small byte model per kind of position; its loss at each length, in bits per byte.
-
-    Each is trained at ``train_length`` tokens. The score counts only the last 16 tokens of each window, so
-    that longer windows can only help by being longer.
-    Learned positions end where training ended: beyond, the entry is NaN.
-    """
-    text, unseen = data.encode_bytes(data.plays_text("train")), data.encode_bytes(data.plays_text("valid"))
-    recipe = Recipe(
-        lr=1e-2, steps=steps, batch_size=32, block_size=train_length, weight_decay=0.0, optimizer="muon"
-    )
-    result = {}
-    for kind in kinds:
-        torch.manual_seed(seed)
-        room = train_length if kind == "learned" else max(lengths)
-        model = Transformer(Config(256, room, n_layer=2, n_head=4, n_embd=96, position=kind))
-        training.train(model, text, recipe, seed=seed, device=device, progress=False)
-        result[kind] = [last_token_bits(model, unseen, n) if n <= room else float("nan") for n in lengths]
-    return result
-
-
-@torch.no_grad()
-def last_token_bits(
-    model: Transformer, ids: Tensor, length: int, n_window: int = 128, n_last: int = 16
-) -> float:
-    """Bits per token of the last ``n_last`` tokens of ``n_window`` windows.
-
-    The windows end at the same places for every length.
-    """
-    if not n_last <= length <= 4096:
-        raise ValueError(f"length is {length}; choose between {n_last}, the tokens that count, and 4096")
-    device = next(model.parameters()).device
-    ends = torch.linspace(4096, len(ids) - 2, n_window).long()
-    x = torch.stack([ids[e - length : e + 1] for e in ends]).long().to(device)  # (N, length + 1)
-    nats = [
-        F.cross_entropy(model(part[:, :-1])[:, -n_last:].flatten(0, 1), part[:, -n_last:].flatten())
-        for part in x.split(16)
-    ]
-    return float(torch.stack(nats).mean() / torch.log(torch.tensor(2.0)))
 
 
 def influence(model: Transformer, mask: Tensor, seed: int = 0) -> Tensor:

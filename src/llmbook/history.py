@@ -26,7 +26,6 @@ from llmbook.core.ladder import (
     climb,
     count_ngrams,
     draw_ladder,
-    load,
     sample,
     scores,
     text,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from llmbook.core.plotting import Axes
 
 __all__ = [
-    "RESULTS",
+    "RECORD",
     "RUNGS",
     "Climb",
     "by_budget",
@@ -48,7 +47,6 @@ __all__ = [
     "count_ngrams",
     "draw_ladder",
     "draw_timeline",
-    "load",
     "ngram_scores",
     "open_forget_gate",
     "reach",
@@ -59,6 +57,8 @@ __all__ = [
     "text",
     "unseen_share",
 ]
+
+RECORD = Path(__file__).parent / "data" / "ladder.json"  # rows of Climb, written by benchmarks/ladder.py
 
 # ------------------------------------------------------------------------------------- before networks
 
@@ -141,7 +141,6 @@ def reverse_by_length(attention: bool, lengths: Sequence[int], *, steps: int, se
 
 # ------------------------------------------------------------------------------------- figures and table
 
-RESULTS = Path(__file__).parent / "data" / "ladder.json"  # written by benchmarks/ladder.py
 NAMES_SHOWN = (
     "seq2seq", "GPT", "BERT-large", "GPT-2", "T5", "GPT-3", "Switch Transformer", "Gopher", "Chinchilla", "PaLM",
     "LLaMA-65B", "Mistral 7B", "Llama 3.1 405B", "DeepSeek-V3", "SmolLM2-135M", "gpt-oss-120b",

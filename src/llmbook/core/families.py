@@ -6,10 +6,8 @@ out on purpose: beam search, and any tuning of one family that the others do not
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +17,6 @@ from llmbook.core import evaluation, french, training
 from llmbook.core.attention import prefix_mask
 from llmbook.core.generation import generate, translate
 from llmbook.core.optim import Recipe
-from llmbook.core.runtime import atomic_path, hardware, versions
 from llmbook.core.transformer import (
     Block,
     Config,
@@ -188,19 +185,3 @@ def exact_by_family(runs: Sequence[FamilyRun]) -> dict[int, dict[str, evaluation
         }
         for steps in sorted({r.steps for r in runs})
     }
-
-
-def save_runs(runs: Sequence[FamilyRun], path: str | Path, **about: object) -> None:
-    """Write results with what they were measured on, whole or not at all."""
-    record = {
-        "about": {**about, "hardware": hardware(), "versions": versions()},
-        "runs": [asdict(r) for r in runs],
-    }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def load_runs(path: str | Path) -> tuple[list[FamilyRun], dict]:
-    """Results that ``save_runs`` wrote, and what they were measured on."""
-    record = json.loads(Path(path).read_text())
-    return [FamilyRun(**r) for r in record["runs"]], record["about"]

@@ -10,12 +10,10 @@ Left out on purpose: anything pre-trained, and tuning beyond a few sizes and one
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +25,7 @@ from llmbook.core import data, evaluation, recurrent, training
 from llmbook.core.generation import generate
 from llmbook.core.ngram import ModifiedKneserNey, NGram, Smoothing
 from llmbook.core.optim import Recipe
-from llmbook.core.runtime import atomic_path, bfloat16_is_faster, hardware, versions
+from llmbook.core.runtime import bfloat16_is_faster
 from llmbook.core.transformer import Config, Transformer, n_parameters
 
 if TYPE_CHECKING:
@@ -57,12 +55,16 @@ class Text:
         return evaluation.bits_per_byte(nats_per_token * (len(self.unseen) - 1), self.unseen_bytes)
 
 
-@lru_cache(maxsize=2)
-def text(vocab_size: int = 1024, unseen_chars: int = 100_000) -> Text:
-    """All training plays, and the beginning of each unseen one, in the same byte-level BPE tokens.
+@lru_cache(maxsize=4)
+def text(vocab_size: int = 1024, unseen_chars: int = 100_000, split: str = "test") -> Text:
+    """All training plays, and the beginning of each play of ``split``, in the same byte-level BPE tokens.
 
-    The tokenizer (its own page explains it) is trained on the training plays only.
+    The tokenizer (its own page explains it) is trained on the training plays only. Sizes and learning rates of the
+    ladder were chosen on ``split="valid"``; what the page shows is scored on ``"test"``.
+    Raises ``ValueError`` for ``split="train"``, which the models have seen.
     """
+    if split == "train":
+        raise ValueError("split is 'train', which the models learn from; score them on 'valid' or 'test'")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -71,7 +73,7 @@ def text(vocab_size: int = 1024, unseen_chars: int = 100_000) -> Text:
     tokenizer.train_from_iterator(
         [plays], trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False)
     )
-    unseen = "\n".join(play.text[:unseen_chars] for play in data.plays("valid"))
+    unseen = "\n".join(play.text[:unseen_chars] for play in data.plays(split))
     ids = [torch.tensor(tokenizer.encode(t).ids) for t in (plays, unseen)]
     first = len(tokenizer.decode(ids[1][:1].tolist()).encode())  # the first token is context only
     return Text(tokenizer, ids[0], ids[1], len(unseen.encode()) - first)
@@ -172,22 +174,6 @@ def count_ngrams(corpus: Text, order: int, smoothing: Smoothing | None = None) -
     return Climb(f"{order}-gram", 0, score, model.n_parameters, seconds, flops, len(corpus.train)), model
 
 
-def save(climbs: Sequence[Climb], path: str | Path, **about: object) -> None:
-    """Write results with what they were measured on, whole or not at all."""
-    record = {
-        "about": {**about, "hardware": hardware(), "versions": versions()},
-        "climbs": [asdict(c) for c in climbs],
-    }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
-
-
-def load(path: str | Path) -> tuple[list[Climb], dict]:
-    """Results that ``save`` wrote, and what they were measured on."""
-    record = json.loads(Path(path).read_text())
-    return [Climb(**c) for c in record["climbs"]], record["about"]
-
-
 def sample(model: nn.Module | NGram, corpus: Text, prompt: str, n: int, seed: int = 0) -> str:
     """``n`` tokens drawn after ``prompt`` from any model of the ladder."""
     ids, generator = corpus.tokenizer.encode(prompt).ids, torch.Generator().manual_seed(seed)
@@ -205,7 +191,7 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
 
     Points are means over seeds, bars 95 % intervals.
     """
-    from llmbook.core.plotting import INK, MARKERS, PALETTE
+    from llmbook.core.plotting import INK, MARKERS, PALETTE, tag, whiskers
 
     for i, name in enumerate(dict.fromkeys(c.name for c in climbs)):
         color, points = (INK if name.endswith("gram") else PALETTE[i % len(PALETTE)]), []
@@ -214,11 +200,11 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
             points.append((x, float(np.mean(bits))))
             if len(bits) > 1:
                 interval = evaluation.seed_interval(bits)
-                ax.plot([x, x], [interval.low, interval.high], color=INK, linewidth=1.2)
+                whiskers(ax, x, interval.low, interval.high, color)
         ax.plot(*zip(*points, strict=True), marker=MARKERS[i % len(MARKERS)], color=color, markersize=7)
         at = points[0] if what == "parameters" else points[-1]  # there every run of a model has the same x
         offset, side = ((0, -12), "center") if name.endswith("gram") else ((8, 0), "left")
-        ax.annotate(name, at, xytext=offset, textcoords="offset points", fontsize=8, ha=side, va="center")
+        tag(ax, name, at, offset, side)
     ax.set_xscale("log")
     ax.margins(x=0.3, y=0.1)
     return ax

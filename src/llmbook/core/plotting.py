@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "heatmap",
     "label",
     "lines",
+    "tag",
+    "whiskers",
     "write_values",
 ]
 
@@ -113,6 +116,22 @@ def lines(
             )
     if len(series) > 1 and not direct:
         ax.legend()
+    return ax
+
+
+def whiskers(ax: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, color: str = INK) -> Axes:
+    """An upright bar at each ``x`` from ``low`` to ``high``: the interval around a point."""
+    ax.vlines(np.asarray(x), np.asarray(low), np.asarray(high), color=color, linewidth=1.6, alpha=0.75)
+    return ax
+
+
+def tag(
+    ax: Axes, text: str, at: tuple[float, float], offset: tuple[int, int] = (8, 0), side: str = "left"
+) -> Axes:
+    """A small name beside the point ``at``, ``offset`` in typographic points; readable across lines."""
+    halo = [withStroke(linewidth=2.5, foreground=PAPER)]
+    ax.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=8, ha=side, va="center",
+                path_effects=halo)  # fmt: skip
     return ax
 
 
