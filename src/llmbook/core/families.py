@@ -89,9 +89,10 @@ class Translator:
         order = (ids == french.PAD).long().argsort(dim=1, stable=True)
         n_prefix = n_source.tolist() if self.family == "prefix" else [0] * len(ids)
         mask = torch.stack([prefix_mask(ids.shape[1], n) for n in n_prefix]).to(ids.device)
-        logits = model(ids.gather(1, order), mask=mask[:, None])  # (B, S + T, V)
+        assert isinstance(model, Transformer)
+        hidden = model.hidden(ids.gather(1, order), mask=mask[:, None])  # (B, S + T, C)
         where = n_source[:, None] + torch.arange(target.shape[1], device=ids.device)  # (B, T)
-        return logits[torch.arange(len(ids), device=ids.device)[:, None], where]
+        return model.head(hidden[torch.arange(len(ids), device=ids.device)[:, None], where])
 
     def loss(self, model: nn.Module, batch: tuple) -> Tensor:
         """Mean surprise per French word, padding left out."""
