@@ -335,3 +335,12 @@ def test_a_few_steps_of_training_lower_the_loss(attention: bool) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_every_tensor_is_on_the_device_of_the_model(monkeypatch) -> None:
+    """The "meta" device stands in for a GPU: an operation that mixes it with the CPU raises."""
+    monkeypatch.setattr(
+        "llmbook.core.recurrent.check_ids", lambda *args: None
+    )  # reads values; "meta" has none
+    ids = torch.zeros(2, 6, dtype=torch.long, device="meta")
+    assert {m.to("meta")(ids).device.type for m in language_models()} == {"meta"}

@@ -430,3 +430,17 @@ def test_sinusoids_are_added_to_embeddings_scaled_by_the_root_of_their_width():
 
 def test_a_block_without_cross_attention_has_no_weights_for_it():
     assert Block(SMALL, 0).cross is None and Block(SMALL, 0, cross=True).cross is not None
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_every_tensor_is_on_the_device_of_the_model(position):
+    """The "meta" device stands in for a GPU: an operation that mixes it with the CPU raises."""
+    ids = torch.zeros(2, 9, dtype=torch.long, device="meta")
+    model = Transformer(replace(SMALL, position=position)).to("meta")
+    cache = KVCache(2, 16)
+    assert model(ids).device.type == model(ids, cache=cache).device.type == "meta"
+    assert model(ids[:, :1], cache=cache).device.type == "meta"
+    both = EncoderDecoder(replace(SMALL, position=position, n_encoder_layer=2)).to("meta")
+    assert both(ids, ids, ids != 0).device.type == "meta"
+    with pytest.raises(RuntimeError, match="meta"):  # so a mix is noticed
+        model(ids) + torch.zeros(2, 9, 50)
