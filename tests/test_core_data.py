@@ -25,6 +25,7 @@ def test_every_play_is_in_exactly_one_split():
     assert [len(titles[split]) for split in data.SPLITS] == [34, 2, 2]
     assert all(not titles[a] & titles[b] for a, b in combinations(data.SPLITS, 2))
     assert len(set.union(*titles.values())) == 38
+    assert not [title for title in set.union(*titles.values()) if title.startswith("ACT")]
 
 
 def test_no_held_out_speech_of_some_length_is_in_the_training_plays():
@@ -37,7 +38,8 @@ def test_no_held_out_speech_of_some_length_is_in_the_training_plays():
 def test_cleaned_plays_are_ascii_without_markdown_and_with_balanced_brackets():
     for play in (play for split in data.SPLITS for play in data.plays(split)):
         assert play.text.isascii() and not set(play.text) & set("_*#\\<>|\r\t")
-        assert play.text.startswith(play.title + "\n\n") and "\n\n\n" not in play.text
+        first = "ACT I" if play.title == "Measure for Measure" else play.title  # that file has no title line
+        assert play.text.startswith(first + "\n\n") and "\n\n\n" not in play.text
         for block in play.text.split("\n\n"):
             assert block.count("[") == block.count("]"), block
         assert not [line for line in play.text.splitlines() if line != line.strip()]

@@ -23,6 +23,7 @@ from llmbook.core.runtime import sha256
 SPLITS = ("train", "valid", "test")
 # Held out: a comedy and a history, a tragedy and a romance; none shares its characters with another play.
 HELD_OUT = {"valid": ("twelfth-night", "king-john"), "test": ("macbeth", "the-tempest")}
+UNTITLED = {"measure-for-measure": "Measure for Measure"}  # its file begins with the first act
 HELP = "run `llmbook fetch` (or `make fetch`) to install it"
 
 
@@ -122,7 +123,8 @@ def _all_plays() -> dict[str, Document]:
     """Every play by file stem, in order of stem."""
     found = sorted(verify("plays").glob(CARDS["plays"].files), key=lambda path: path.stem)
     texts = {path.stem: clean_play(path.read_text(encoding="utf-8")) for path in found}
-    return {stem: Document(text.partition("\n")[0], text) for stem, text in texts.items()}
+    titles = {stem: UNTITLED.get(stem) or text.partition("\n")[0] for stem, text in texts.items()}
+    return {stem: Document(titles[stem], text) for stem, text in texts.items()}
 
 
 def plays(split: str = "train") -> list[Document]:

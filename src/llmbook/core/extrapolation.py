@@ -51,13 +51,14 @@ def extrapolation(
     steps: int,
     batch_size: int = 16,
     train_length: int = TRAINED,
+    n_window: int = 128,
     seed: int = 0,
     device: str | torch.device = "cpu",
 ) -> list[WindowScore]:
     """Train a small byte model with one kind of position on ``train_length`` bytes, score it at each length.
 
-    The score counts only the last 16 bytes of each window, so that longer windows can only help by being longer.
-    Learned positions end where training ended; there is no score beyond.
+    The score counts only the last 16 bytes of each of ``n_window`` windows, so that longer windows can only help by
+    being longer. Learned positions end where training ended; there is no score beyond.
     """
     text, unseen = data.encode_bytes(data.plays_text("train")), data.encode_bytes(data.plays_text("test"))
     room = train_length if kind == "learned" else max(train_length, *lengths)
@@ -67,7 +68,9 @@ def extrapolation(
                     optimizer="muon")  # fmt: skip
     training.train(model, text, recipe, seed=seed, device=device, progress=False)
     return [
-        WindowScore(kind, steps, seed, n, last_token_bits(model, unseen, n)) for n in lengths if n <= room
+        WindowScore(kind, steps, seed, n, last_token_bits(model, unseen, n, n_window))
+        for n in lengths
+        if n <= room
     ]
 
 
