@@ -113,10 +113,11 @@ def test_the_first_stop_of_the_keyboard_skips_to_the_text(served, visit):
     page = visit(f"{served}{PAGES[1]}.html").page
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
-    page.wait_for_timeout(400)  # it slides in
-    assert page.evaluate("document.activeElement.getBoundingClientRect().top >= 0"), "it stays hidden"
+    page.wait_for_function(
+        "document.activeElement.getBoundingClientRect().top >= 0", timeout=5_000
+    )  # it slides in
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main-content")
+    page.wait_for_function("location.hash === '#main-content'", timeout=5_000)
 
 
 @pytest.mark.browser
@@ -127,7 +128,7 @@ def test_the_keyboard_reaches_the_menu_of_pages_and_follows_a_link(served, visit
     if width < 600:
         assert tab_until(page, opener), "Tab never reaches the button that opens the menu"
         page.keyboard.press("Enter")
-        page.wait_for_timeout(400)
+        page.wait_for_selector("#pst-primary-sidebar-modal[open]", timeout=5_000)
     # the menu is inside a modal dialog on a phone, in the page otherwise
     in_menu = f"document.activeElement.getAttribute('href')?.endsWith('{Path(PAGES[2]).name}.html') && " + (
         "document.activeElement.closest('.bd-sidebar-primary, #pst-primary-sidebar-modal') !== null"
