@@ -17,8 +17,8 @@ Transformer 1.2e-2 and 6e-3: 2.08, 2.04. Hence the rule in ``Rung.lr_for``; 1.5e
 what was best at 10 s and what the rule needs at 120 s.
 
 The stored record was put together from two calls: the 10 s runs were made a second time, because the machine had been
-in use during the first. Those first ones gave, as means: LSTM 2.383, RNN 2.486, Transformer 2.516, feed-forward 2.670; the
-stored ones give the same order and are 0.003 to 0.017 higher.
+in use during the first. Those gave, as means: LSTM 2.383, RNN 2.486, Transformer 2.516, feed-forward 2.670; the stored
+ones have the same order and are 0.003 to 0.017 higher.
 """
 
 from __future__ import annotations
