@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 
 from llmbook import architecture
-from llmbook.core import families, records
-from llmbook.core.runtime import pick_device
+from llmbook.architecture import families
+from llmbook.core.measure import records
+from llmbook.core.run.runtime import pick_device
 
 
 def main() -> None:

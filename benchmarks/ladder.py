@@ -27,8 +27,9 @@ import argparse
 from itertools import product
 
 from llmbook import history
-from llmbook.core import ladder, records
-from llmbook.core.runtime import pick_device
+from llmbook.core.measure import records
+from llmbook.core.run.runtime import pick_device
+from llmbook.history import ladder
 
 
 def main() -> None:

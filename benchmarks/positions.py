@@ -12,8 +12,9 @@ import argparse
 from itertools import product
 
 from llmbook import architecture
-from llmbook.core import extrapolation, records
-from llmbook.core.runtime import pick_device
+from llmbook.architecture import length_extrapolation
+from llmbook.core.measure import records
+from llmbook.core.run.runtime import pick_device
 
 
 def main() -> None:
@@ -24,8 +25,8 @@ def main() -> None:
     options.add_argument("--output", default=str(architecture.POSITIONS))
     args = options.parse_args()
     scores, device = [], pick_device(args.device)
-    for seed, kind in product(range(args.seeds), extrapolation.KINDS):
-        found = extrapolation.extrapolation(kind, steps=args.steps, seed=seed, device=device)
+    for seed, kind in product(range(args.seeds), length_extrapolation.KINDS):
+        found = length_extrapolation.extrapolation(kind, steps=args.steps, seed=seed, device=device)
         print(f"{kind:12s} seed {seed}: " + ", ".join(f"{s.length}: {s.bits:.3f}" for s in found), flush=True)
         scores += found
     records.save(scores, args.output, steps=args.steps, seeds=args.seeds, device=str(device))

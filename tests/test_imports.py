@@ -61,7 +61,7 @@ def test_pages_import_no_tool_of_the_book():
 
 
 def test_only_plotting_imports_matplotlib():
-    others = [name for name in MODULES if name != "llmbook.core.plotting"]
+    others = [name for name in MODULES if name != "llmbook.core.show.plotting"]
     assert breaks(others, lambda _, other: within(other, "matplotlib")) == []
 
 
@@ -125,7 +125,7 @@ assert not torch.cuda.is_initialized()
 
 def plots(name):
     """Whether a module imports `core.plotting`, itself or through others."""
-    return "llmbook.core.plotting" in freshness.closure([name], ROOT)
+    return "llmbook.core.show.plotting" in freshness.closure([name], ROOT)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from llmbook.build import pages
-from llmbook.core.grading import Exercise, close, expect, grader, verdict
+from llmbook.core.show.grading import Exercise, close, expect, grader, verdict
 
 ROOT = Path(__file__).parents[2]
 WITH_EXERCISES = (
@@ -106,7 +106,7 @@ def solve(number: int, source: str) -> object:
 
 
 def checks_of(page: str) -> dict[int, Exercise]:
-    return importlib.import_module(f"llmbook.exercises.{page}").EXERCISES
+    return importlib.import_module(f"llmbook.{page}.exercises").EXERCISES
 
 
 def collect() -> dict[str, dict[int, Section]]:
@@ -117,7 +117,7 @@ def collect() -> dict[str, dict[int, Section]]:
 
 PAGES = collect()
 EVERY = [(page, number) for page, sections in PAGES.items() for number in sections]
-MODULES = sorted(p.stem for p in (ROOT / "src/llmbook/exercises").glob("[!_]*.py"))
+MODULES = sorted(p.parent.name for p in (ROOT / "src/llmbook").glob("*/exercises.py"))
 
 
 # ---------------------------------------------------------------------------------------------- the pages
@@ -138,7 +138,7 @@ def test_the_exercises_of_the_page_are_those_of_its_module_numbered_from_one(pag
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_grades_with_its_own_module(page):
     code = "\n".join(cell.source for cell in pages.code_cells(pages.read(ROOT / "book" / f"{page}.ipynb")))
-    imported = set(re.findall(r"from llmbook\.exercises\.(\w+) import", code))
+    imported = set(re.findall(r"from llmbook\.(\w+)\.exercises import", code))
     assert imported == {page}
 
 
@@ -167,7 +167,7 @@ def test_nonsense_is_refused_and_never_raises(page, number, nonsense):
 
 @pytest.mark.parametrize("page", MODULES)
 def test_the_pages_grade_prints_what_the_exercise_says(page, capsys):
-    module = importlib.import_module(f"llmbook.exercises.{page}")
+    module = importlib.import_module(f"llmbook.{page}.exercises")
     module.grade(1, ...)
     module.grade(1, module.EXERCISES[1].wrong[0])
     first, second = capsys.readouterr().out.splitlines()
@@ -187,7 +187,7 @@ def tiny_page(solution: str = GOOD, code: str = "answer_1 = ...\n\ngrade(1, answ
     return new_notebook(
         cells=[
             new_markdown_cell("## Exercises\n\nReplace `...`."),
-            new_code_cell("from llmbook.exercises.tiny import grade"),
+            new_code_cell("from llmbook.tiny.exercises import grade"),
             new_markdown_cell("### Exercise 1: add\n\nOne and one?"),
             new_code_cell(code),
             new_markdown_cell(folded + "\n\n## What to remember\n\n```python\nanswer_1 = 5\n```"),

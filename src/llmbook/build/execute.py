@@ -27,6 +27,7 @@ import psutil
 
 from llmbook.build import freshness, pages
 from llmbook.build.run_page import Job, Result
+from llmbook.core.run.machine import cores
 
 # A page runs without a network, and the same way everywhere. The discard port makes a request fail at once.
 NOWHERE = "http://127.0.0.1:9"
@@ -47,11 +48,6 @@ STEADY = {
     "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not one in the user's folder
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def kernel_environment(jobs: int, *, offline: bool = True) -> dict[str, str]:
@@ -177,9 +173,9 @@ def _output_folder(root: Path, request: Request) -> Path | None:
 
 @cache
 def _environment() -> dict[str, Any]:
-    from llmbook.core import runtime
+    from llmbook.core.run import machine
 
-    return {"versions": runtime.versions(), "hardware": runtime.hardware()}
+    return {"versions": machine.versions(), "hardware": machine.hardware()}
 
 
 @cache

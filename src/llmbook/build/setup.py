@@ -188,12 +188,12 @@ def _pin(name: str, version: str, hashes: Iterable[str]) -> str:
 def prepare() -> None:
     """Read each text and open each model once, so that hashes are checked and the caches are made."""
     importlib.invalidate_caches()
-    if importlib.util.find_spec("llmbook.core.data"):
-        data = importlib.import_module("llmbook.core.data")
+    if importlib.util.find_spec("llmbook.core.text.corpora"):
+        data = importlib.import_module("llmbook.core.text.corpora")
         data.plays("test")
         data.news()
-    if importlib.util.find_spec("llmbook.core.pretrained"):
-        pretrained = importlib.import_module("llmbook.core.pretrained")
+    if importlib.util.find_spec("llmbook.core.models.pretrained"):
+        pretrained = importlib.import_module("llmbook.core.models.pretrained")
         for name in ("smollm2", "minilm"):
             pretrained.load(name)
 

@@ -1,0 +1,103 @@
+"""What a Transformer costs: parameters, operations and memory, by formula and by measurement.
+
+Operations are counted as in Kaplan et al. 2020 (arXiv:2001.08361, section 2.1): two per weight and token, plus the
+T x T part of attention. Left out: optimizer state, and what communication between several devices costs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from llmbook.core.models.config import Config
+from llmbook.core.models.transformer import recorded_attention
+
+
+def parameter_formula(c: Config) -> dict[str, int]:
+    """Parameters of a decoder by part, from the configuration alone."""
+    width, kv = c.n_head * c.head_dim, c.n_kv_head * c.head_dim
+    bias = int(c.bias)
+    norm = c.n_embd * (2 if c.norm == "layer" else 1)
+    attention = 2 * c.n_embd * width + 2 * c.n_embd * kv + bias * (width + 2 * kv + c.n_embd)
+    feed_forward = (3 if c.gated else 2) * c.n_embd * c.d_ff + bias * (
+        (2 if c.gated else 1) * c.d_ff + c.n_embd
+    )
+    return {
+        "embedding": c.vocab_size * c.n_embd,
+        "positions": c.block_size * c.n_embd
+        if c.position == "learned"
+        else 32 * c.n_head
+        if c.position == "relative"
+        else 0,
+        "attention": c.n_layer * attention,
+        "feed-forward": c.n_layer * feed_forward,
+        "norms": c.n_layer * 2 * norm + (norm if c.norm_first else 0),
+        "output": 0 if c.tied else c.vocab_size * c.n_embd,
+    }
+
+
+def flop_formula(c: Config, n_token: int) -> dict[str, int]:
+    """Floating-point operations of one forward pass over ``n_token`` tokens; a multiply-add counts as two.
+
+    Two per weight and token in every matrix (the embedding is a look-up), plus the T x T part of attention.
+    """
+    matrices = parameter_formula(replace(c, bias=False, tied=False))
+    weights = matrices["attention"] + matrices["feed-forward"] + matrices["output"]
+    return {
+        "weights": 2 * n_token * weights,
+        "attention scores": 4 * c.n_layer * n_token**2 * c.n_head * c.head_dim,
+    }
+
+
+def measured_flops(model: nn.Module, ids: Tensor) -> int:
+    """What PyTorch counts while ``model`` reads ids (B, T).
+
+    With attention written out: the counter does not know the fused kernel for CPUs and would count it as
+    nothing.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), recorded_attention(model), counter:
+        model(ids)
+    return counter.get_total_flops()
+
+
+def cache_bytes(c: Config, n_token: int, bytes_per_number: int = 4) -> int:
+    """Keys and values of one sequence: 2 x layers x key/value heads x head size x tokens x bytes."""
+    return 2 * c.n_layer * c.n_kv_head * c.head_dim * n_token * bytes_per_number
+
+
+def stored_score_bytes(n_head: int, n_token: int, n_layer: int, bytes_per_number: int = 4) -> int:
+    """What the T x T weights of all heads and layers take when they are kept for the backward pass."""
+    return n_layer * n_head * n_token**2 * bytes_per_number
+
+
+def saved_bytes(model: nn.Module, ids: Tensor) -> int:
+    """Bytes that autograd really keeps for the backward pass, weights not counted: the activations."""
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    seen: dict[int, int] = {}
+
+    def pack(t: Tensor) -> Tensor:
+        storage = t.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        model(ids).sum()
+    return sum(seen.values())
+
+
+def seconds_per_call(function: Callable[[], object], repeat: int = 3) -> float:
+    """The fastest of ``repeat`` calls: the one least disturbed by whatever else the machine does."""
+    best = float("inf")
+    for _ in range(repeat):
+        start = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - start)
+    return best

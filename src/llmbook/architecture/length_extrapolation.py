@@ -1,0 +1,137 @@
+"""Train short, read long: what each kind of position does beyond the length it was trained on.
+
+The experiment of Press et al. 2021 (arXiv:2108.12409, section 4) at a size that a laptop can train. Left out on
+purpose: anything that repairs a model afterwards (position interpolation, YaRN) or trains it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from llmbook.core.measure import intervals
+from llmbook.core.models.config import Config
+from llmbook.core.models.transformer import Transformer
+from llmbook.core.text import corpora, tokens
+from llmbook.core.train import training
+from llmbook.core.train.optim import Recipe
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
+
+NAMES = {
+    "learned": "learned",
+    "sinusoidal": "sinusoidal",
+    "rope": "rotary (RoPE)",
+    "alibi": "ALiBi",
+    "none": "no positions",
+}
+KINDS = tuple(NAMES)
+LENGTHS = (32, 64, 128, 256, 512)  # bytes that the trained model is shown
+POSITIONS = (
+    Path(__file__).parent / "data" / "positions.json"
+)  # rows of WindowScore, written by benchmarks/positions.py
+TRAINED = 64  # bytes that it was trained on
+
+
+@dataclass(frozen=True)
+class WindowScore:
+    """The loss of one trained model at one window length (bytes), in bits per byte."""
+
+    kind: str
+    steps: int
+    seed: int
+    length: int
+    bits: float
+
+
+def extrapolation(
+    kind: str,
+    lengths: Sequence[int] = LENGTHS,
+    *,
+    steps: int,
+    batch_size: int = 16,
+    train_length: int = TRAINED,
+    n_window: int = 128,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+) -> list[WindowScore]:
+    """Train a small byte model with one kind of position on ``train_length`` bytes, score it at each length.
+
+    The score counts only the last 16 bytes of each of ``n_window`` windows, so that longer windows can only help by
+    being longer. Learned positions end where training ended; there is no score beyond.
+    """
+    text, unseen = (
+        tokens.encode_bytes(corpora.plays_text("train")),
+        tokens.encode_bytes(corpora.plays_text("test")),
+    )
+    room = train_length if kind == "learned" else max(train_length, *lengths)
+    torch.manual_seed(seed)
+    model = Transformer(Config(256, room, n_layer=2, n_head=4, n_embd=96, position=kind))
+    recipe = Recipe(lr=1e-2, steps=steps, batch_size=batch_size, block_size=train_length, weight_decay=0.0,
+                    optimizer="muon")  # fmt: skip
+    training.train(model, text, recipe, seed=seed, device=device, progress=False)
+    return [
+        WindowScore(kind, steps, seed, n, last_token_bits(model, unseen, n, n_window))
+        for n in lengths
+        if n <= room
+    ]
+
+
+@torch.no_grad()
+def last_token_bits(
+    model: Transformer, ids: Tensor, length: int, n_window: int = 128, n_last: int = 16
+) -> float:
+    """Bits per token of the last ``n_last`` tokens of ``n_window`` windows.
+
+    The windows end at the same places for every length.
+    """
+    if not n_last <= length <= 4096:
+        raise ValueError(f"length is {length}; choose between {n_last}, the tokens that count, and 4096")
+    device = next(model.parameters()).device
+    ends = torch.linspace(4096, len(ids) - 2, n_window).long()
+    x = torch.stack([ids[e - length : e + 1] for e in ends]).long().to(device)  # (N, length + 1)
+    nats = [
+        F.cross_entropy(model(part[:, :-1])[:, -n_last:].flatten(0, 1), part[:, -n_last:].flatten())
+        for part in x.split(16)
+    ]
+    return float(torch.stack(nats).mean() / torch.log(torch.tensor(2.0)))
+
+
+def grouped(scores: Sequence[WindowScore]) -> dict[str, dict[int, list[float]]]:
+    """Kind -> window length -> the loss of each seed."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for s in scores:
+        found.setdefault(s.kind, {}).setdefault(s.length, []).append(s.bits)
+    return found
+
+
+def by_length(scores: Sequence[WindowScore]) -> dict[str, dict[int, intervals.Interval]]:
+    """Kind -> window length -> mean loss and its 95 % interval over seeds, of which there are at least two."""
+    return {
+        kind: {n: intervals.seed_interval(bits) for n, bits in at.items()}
+        for kind, at in grouped(scores).items()
+    }
+
+
+def draw_by_length(ax: Axes, scores: Sequence[WindowScore]) -> Axes:
+    """Loss against window length, a line per kind; with several seeds the mean, and a bar for the 95 % interval."""
+    from llmbook.core.show.plotting import INK, PALETTE, lines, whiskers
+
+    lengths, bits = sorted({s.length for s in scores}), grouped(scores)
+    means = {NAMES[kind]: (list(at), [sum(b) / len(b) for b in at.values()]) for kind, at in bits.items()}
+    lines(ax, means)
+    if len({s.seed for s in scores}) > 1:
+        for color, at in zip(PALETTE, by_length(scores).values(), strict=False):
+            spans = list(at.values())
+            whiskers(ax, list(at), [i.low for i in spans], [i.high for i in spans], color)
+    ax.axvline(TRAINED, color=INK, linewidth=1, linestyle=":")
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(lengths, [str(n) for n in lengths])
+    return ax

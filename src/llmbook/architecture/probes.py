@@ -1,0 +1,30 @@
+"""What positions and masks do, measured: scores over distance, and whose input can reach whose output."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from llmbook.core.models.positions import apply_rope, rope_angles
+from llmbook.core.models.transformer import Transformer
+
+
+def rope_score(distance: Tensor, head_dim: int = 64) -> Tensor:
+    """The score of a query and a key that point the same way, at each distance: (len,), 1 at zero."""
+    one = torch.ones(1, 1, 1, head_dim)
+    key = apply_rope(one, *rope_angles(torch.zeros(1), head_dim))
+    query = apply_rope(one.expand(1, 1, len(distance), head_dim), *rope_angles(distance, head_dim))
+    return (query @ key.mT).flatten() / head_dim
+
+
+def influence(model: Transformer, mask: Tensor, seed: int = 0) -> Tensor:
+    """Whose embedding can change whose output, measured by gradients: bool (T, T), rows are outputs."""
+    ids = torch.randint(model.vocab_size, (1, len(mask)), generator=torch.Generator().manual_seed(seed))
+    x = model.embed(ids).detach().requires_grad_()  # (1, T, C)
+    out = model.stack(x, mask=mask)  # (1, T, C)
+    probe = torch.randn(out.shape[-1], generator=torch.Generator().manual_seed(seed))
+    rows = [
+        torch.autograd.grad(out[0, i] @ probe, x, retain_graph=True)[0][0].abs().sum(-1) > 0
+        for i in range(len(mask))
+    ]
+    return torch.stack(rows)

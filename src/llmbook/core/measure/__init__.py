@@ -1,0 +1,1 @@
+"""How good, and how sure: losses, metrics, intervals, stored measurements."""

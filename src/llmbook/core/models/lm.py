@@ -1,0 +1,121 @@
+"""What every language model of the book can be asked: text in, probabilities or text out.
+
+A model here is our own Transformer with published weights and its tokenizer; SmolLM2-135M-Instruct (Ben Allal et al.
+2025, arXiv:2502.02737) is the one that the book carries.
+
+Left out on purpose: training, and every decoding method but greedy and plain sampling.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llmbook.core.models import convert, pretrained
+from llmbook.core.models.generation import generate
+from llmbook.core.models.transformer import Transformer
+
+
+@dataclass
+class LanguageModel:
+    """A language model with its tokenizer: text in, probabilities or text out.
+
+    ``model`` is our own Transformer (ids (B, T) -> logits (B, T, V)) with the published weights.
+    """
+
+    model: Transformer
+    tokenizer: Any
+    device: torch.device
+
+    @classmethod
+    def load(cls, name: str = "smollm2", device: str | torch.device = "cpu") -> LanguageModel:
+        """The packaged SmolLM2, or any LLaMA- or GPT-2-type model by its hub name when there is a network."""
+        state, config, tokenizer = pretrained.weights(name)
+        model = convert.build(config, state)
+        if not isinstance(model, Transformer):
+            raise ValueError(f"{name} is an encoder-decoder; this page needs a model that continues text")
+        return cls(model.to(device), tokenizer, torch.device(device))
+
+    def encode(self, text: str, start: bool = True) -> Tensor:
+        """Token ids (1, T). Raises ``ValueError`` for text without a token.
+
+        ``start=False`` leaves out the mark that some tokenizers put before a text: for text that goes on.
+        """
+        ids = self.tokenizer(text, add_special_tokens=start)["input_ids"]
+        if not ids:
+            raise ValueError("the text is empty; give at least one word")
+        return torch.tensor([ids], device=self.device)
+
+    def pieces(self, text: str) -> list[str]:
+        """The tokens of a text, as text."""
+        return [self.tokenizer.decode([i]) for i in self.encode(text)[0].tolist()]
+
+    @torch.no_grad()
+    def next_probabilities(self, text: str) -> Tensor:
+        """p(next token | text) for every token of the vocabulary: (V,), sums to 1."""
+        return self.model(self.encode(text))[0, -1].softmax(-1).cpu()
+
+    def top(self, text: str, k: int = 10) -> dict[str, float]:
+        """The ``k`` likeliest continuations and their probabilities, likeliest first."""
+        values, ids = self.next_probabilities(text).topk(k)
+        return {
+            repr(self.tokenizer.decode([i])): p for i, p in zip(ids.tolist(), values.tolist(), strict=True)
+        }
+
+    @torch.no_grad()
+    def surprise(self, text: str) -> Tensor:
+        """-log2 p(token | tokens before it) for every token but the first, in bits: (T - 1,)."""
+        ids = self.encode(text)
+        log_p = self.model(ids)[0, :-1].log_softmax(-1)  # (T - 1, V)
+        return -log_p.gather(1, ids[0, 1:, None])[:, 0].cpu() / math.log(2)
+
+    def bits_per_byte(self, text: str) -> float:
+        """Mean surprise per byte of UTF-8, the first token left out of both counts.
+
+        Raises ``ValueError`` for a text of one token, of which nothing is left.
+        """
+        bits, first = self.surprise(text), self.pieces(text)[0]
+        if not len(bits):
+            raise ValueError(f"{text!r} is a single token; surprise needs at least two")
+        rest = text.removeprefix(
+            first
+        )  # a tokenizer's start mark is no part of the text: then all of it counts
+        return float(bits.sum()) / len(rest.encode())
+
+    def complete(
+        self,
+        prompt: str,
+        max_new_tokens: int = 30,
+        temperature: float = 0.0,
+        seed: int = 0,
+        top_k: int | None = None,
+        start: bool = True,
+    ) -> str:
+        """Continue ``prompt``; temperature 0 always takes the likeliest token. Returns only what is new."""
+        generator = torch.Generator().manual_seed(seed)
+        ids = self.encode(prompt, start)
+        out = generate(
+            self.model,
+            ids,
+            max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            generator=generator,
+            stop=self.tokenizer.eos_token_id,
+        )
+        return self.tokenizer.decode(out[0, ids.shape[1] :].tolist(), skip_special_tokens=True)
+
+    def chat(self, message: str, max_new_tokens: int = 60) -> str:
+        """Answer one message: the chat template around it, then greedy continuation until the model stops."""
+        return self.complete(
+            self.chat_prompt(message), max_new_tokens, start=False
+        ).strip()  # it has its own marks
+
+    def chat_prompt(self, message: str) -> str:
+        """What the model really reads when somebody says ``message``: the conversation as one text."""
+        turns = [{"role": "user", "content": message}]
+        return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)

@@ -1,0 +1,308 @@
+"""GPT, BERT, T5 and LLaMA from the same few parts.
+
+A block is attention, perhaps cross-attention, and a feed-forward network, each wrapped in a residual
+connection and a norm (Vaswani et al. 2017, arXiv:1706.03762). What tells the families apart fits in one
+``Config``:
+
+=========  ============  ===========  =======  ==============  =====  =========
+family     norm          before/after positions activation     gated  mask
+=========  ============  ===========  =======  ==============  =====  =========
+GPT-2      LayerNorm     before       learned  GELU (tanh)     no     causal
+BERT       LayerNorm     after        learned  GELU            no     full
+T5         RMSNorm       before       relative ReLU            no     both
+LLaMA      RMSNorm       before       rotary   SiLU            yes    causal
+=========  ============  ===========  =======  ==============  =====  =========
+
+Left out on purpose: dropout (the book's own training runs see each token about once) and mixtures of experts.
+``convert.py`` pours published weights into these classes; tests compare the results with transformers'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from llmbook.core.models.attention import Attention, KVCache, causal_mask, padding_mask
+from llmbook.core.models.config import ACTIVATIONS, Config
+from llmbook.core.models.positions import (
+    alibi_bias,
+    relative_bucket,
+    rope_angles,
+    sinusoidal,
+)
+from llmbook.core.text.tokens import check_ids
+
+
+def make_norm(config: Config) -> nn.Module:
+    """LayerNorm (Ba et al. 2016) or RMSNorm (Zhang & Sennrich 2019), which drops the mean and the bias."""
+    if config.norm == "rms":
+        return nn.RMSNorm(config.n_embd, eps=config.norm_eps)
+    return nn.LayerNorm(config.n_embd, eps=config.norm_eps)
+
+
+class FeedForward(nn.Module):
+    """Two matrices with a nonlinearity between them; gated ones multiply two hidden layers (GLU family)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.up = nn.Linear(config.n_embd, config.d_ff, bias=config.bias)
+        self.gate = nn.Linear(config.n_embd, config.d_ff, bias=config.bias) if config.gated else None
+        self.down = nn.Linear(config.d_ff, config.n_embd, bias=config.bias)
+        self.activation = ACTIVATIONS[config.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T, F) -> (B, T, C), every token on its own."""
+        if self.gate is None:
+            return self.down(self.activation(self.up(x)))
+        return self.down(self.activation(self.gate(x)) * self.up(x))
+
+
+@dataclass
+class Context:
+    """What every block of one forward pass shares: masks, positions, cache and the encoder's output."""
+
+    mask: Tensor | None = None  # bool or additive float, broadcasts to (B, H, T, S)
+    causal: bool = False
+    rope: tuple[Tensor, Tensor] | None = None
+    cache: KVCache | None = None
+    memory: Tensor | None = None  # (B, S, C)
+    memory_mask: Tensor | None = None
+
+
+Sublayer = Callable[[Tensor], Tensor]
+
+
+class Block(nn.Module):
+    """Attention, perhaps cross-attention, feed-forward; each added to the stream it read from."""
+
+    def __init__(self, config: Config, layer: int, cross: bool = False):
+        super().__init__()
+        self.norm_first, self.layer = config.norm_first, layer
+
+        def attention() -> Attention:
+            return Attention(
+                config.n_embd,
+                config.n_head,
+                config.n_kv_head,
+                config.head_dim,
+                bias=config.bias,
+                qk_norm=config.qk_norm,
+                scaled=config.scaled,
+            )
+
+        self.norm1, self.attn = make_norm(config), attention()
+        self.norm_cross = make_norm(config) if cross else nn.Identity()
+        self.cross = attention() if cross else None
+        self.norm2, self.ff = make_norm(config), FeedForward(config)
+
+    def residual(self, x: Tensor, norm: nn.Module, f: Sublayer) -> Tensor:
+        """Pre-norm or post-norm: the one line in which they differ."""
+        return x + f(norm(x)) if self.norm_first else norm(x + f(x))
+
+    def self_attention(self, x: Tensor, c: Context) -> Tensor:
+        """Self-attention: every token reads from the tokens that its mask allows."""
+        return self.attn(x, mask=c.mask, causal=c.causal, rope=c.rope, cache=c.cache, layer=self.layer)
+
+    def cross_attention(self, x: Tensor, c: Context) -> Tensor:
+        """Cross-attention: every token reads from the encoder's output."""
+        assert self.cross is not None and c.memory is not None
+        return self.cross.cross(x, c.memory, mask=c.memory_mask, cache=c.cache, layer=self.layer)
+
+    def forward(self, x: Tensor, c: Context) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        x = self.residual(x, self.norm1, lambda h: self.self_attention(h, c))
+        if self.cross is not None and c.memory is not None:
+            x = self.residual(x, self.norm_cross, lambda h: self.cross_attention(h, c))
+        return self.residual(x, self.norm2, self.ff)
+
+
+class Stack(nn.Module):
+    """Positions, blocks and the last norm: all between embeddings (B, T, C) and hidden states (B, T, C)."""
+
+    def __init__(self, config: Config, n_layer: int, cross: bool = False):
+        super().__init__()
+        self.config = config
+        if config.position == "learned":
+            self.position = nn.Embedding(config.block_size, config.n_embd)
+        if config.position == "relative":  # one table, shared by all layers
+            self.relative = nn.Embedding(32, config.n_head)
+        self.embed_norm = make_norm(config) if config.embed_norm else nn.Identity()
+        self.blocks = nn.ModuleList([Block(config, i, cross) for i in range(n_layer)])
+        self.norm = make_norm(config) if config.norm_first else nn.Identity()
+
+    def add_positions(self, x: Tensor, where: Tensor) -> Tensor:
+        """Positions that are vectors, added to the embeddings."""
+        if self.config.position == "learned":
+            x = x + self.position(where)
+        if self.config.position == "sinusoidal":
+            table = sinusoidal(self.config.block_size, self.config.n_embd).to(x.device, x.dtype)
+            x = x * self.config.n_embd**0.5 + table[where]  # section 3.4: the embeddings are scaled up first
+        return self.embed_norm(x)
+
+    def score_bias(self, where: Tensor, n_key: int) -> Tensor | None:
+        """Positions that are numbers added to the attention scores: (1, H, T, S), or None."""
+        key = torch.arange(n_key, device=where.device)
+        if self.config.position == "alibi":
+            return alibi_bias(self.config.n_head, where, key)
+        if self.config.position == "relative":
+            bucket = relative_bucket(key[None, :] - where[:, None], bidirectional=self.config.mask == "full")
+            return self.relative(bucket).permute(2, 0, 1)[None]  # (T, S, H) -> (1, H, T, S)
+        return None
+
+    def context(self, where: Tensor, n_key: int, mask: Tensor | None) -> Context:
+        """Fold the mask and the positional bias into one; with neither, leave it to the fast path."""
+        c, bias = Context(), self.score_bias(where, n_key)
+        if self.config.position == "rope":
+            c.rope = rope_angles(where, self.config.head_dim, self.config.rope_theta)
+        if mask is None and self.config.mask == "causal":
+            if bias is None and len(where) == n_key:
+                c.causal = True
+                return c
+            mask = causal_mask(len(where), n_key).to(where.device)
+        c.mask = mask
+        if bias is not None:
+            c.mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+        return c
+
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
+        memory: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+    ) -> Tensor:
+        """``mask`` replaces the configured one: True where looking is allowed, (T, S) or (B, 1, T, S)."""
+        past = cache.length if cache is not None else 0
+        n_key = past + x.shape[1]
+        if n_key > self.config.block_size:
+            raise ValueError(
+                f"{n_key} tokens do not fit into a context of block_size = {self.config.block_size}"
+            )
+        where = torch.arange(past, n_key, device=x.device)
+        c = self.context(where, n_key, mask)
+        c.cache, c.memory, c.memory_mask = cache, memory, memory_mask
+        x = self.add_positions(x, where)
+        for block in self.blocks:
+            x = block(x, c)
+        if cache is not None:
+            cache.length = n_key
+        return self.norm(x)
+
+
+class Transformer(nn.Module):
+    """Ids (B, T) -> logits (B, T, V). ``mask``: "causal" for a decoder (GPT, LLaMA), "full" for BERT."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config, self.vocab_size, self.block_size = config, config.vocab_size, config.block_size
+        self.embed = nn.Embedding(config.vocab_size, config.n_embd)
+        self.token_type = nn.Embedding(config.token_types, config.n_embd) if config.token_types else None
+        self.stack = Stack(config, config.n_layer)
+        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        initialise(self, config.n_layer, zero=config.zero_init)
+        if config.tied:
+            self.head.weight = self.embed.weight
+
+    def hidden(
+        self,
+        ids: Tensor,
+        *,
+        mask: Tensor | None = None,
+        token_types: Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """The last layer's vectors, (B, T, C)."""
+        check_ids(ids, self.vocab_size)
+        x = self.embed(ids)  # (B, T) -> (B, T, C)
+        if self.token_type is not None:
+            x = x + self.token_type(torch.zeros_like(ids) if token_types is None else token_types)
+        return self.stack(x, mask=mask, cache=cache)
+
+    def forward(self, ids: Tensor, **options: Tensor | KVCache | None) -> Tensor:
+        """(B, T) -> (B, T, V): one unnormalised log-probability per word of the vocabulary and position."""
+        return self.head(self.hidden(ids, **options))  # type: ignore[arg-type]
+
+
+class EncoderDecoder(nn.Module):
+    """Encoder, decoder, cross-attention between them (the 2017 Transformer, T5): source, target -> logits."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        if config.n_encoder_layer < 1:
+            raise ValueError(
+                "an EncoderDecoder needs n_encoder_layer of at least 1; for a decoder use Transformer"
+            )
+        self.config, self.vocab_size, self.block_size = config, config.vocab_size, config.block_size
+        self.embed = nn.Embedding(config.vocab_size, config.n_embd)
+        self.encoder = Stack(replace(config, mask="full"), config.n_encoder_layer)
+        self.decoder = Stack(replace(config, mask="causal"), config.n_layer, cross=True)
+        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        initialise(self, config.n_layer + config.n_encoder_layer, zero=config.zero_init)
+        if config.tied:
+            self.head.weight = self.embed.weight
+        self.output_scale = config.n_embd**-0.5 if config.scale_output else 1.0
+
+    def encode(self, source: Tensor, is_token: Tensor | None = None) -> Tensor:
+        """Read the source (B, S), ignoring padding where ``is_token`` is False: (B, S, C)."""
+        check_ids(source, self.vocab_size)
+        return self.encoder(self.embed(source), mask=None if is_token is None else padding_mask(is_token))
+
+    def decode(
+        self, target: Tensor, memory: Tensor, is_token: Tensor | None = None, cache: KVCache | None = None
+    ) -> Tensor:
+        """Logits (B, T, V) after each prefix of ``target`` (B, T), looking at ``memory`` (B, S, C)."""
+        check_ids(target, self.vocab_size)
+        memory_mask = None if is_token is None else padding_mask(is_token)
+        x = self.decoder(self.embed(target), cache=cache, memory=memory, memory_mask=memory_mask)
+        return self.head(x * self.output_scale)
+
+    def forward(self, source: Tensor, target: Tensor, is_token: Tensor | None = None) -> Tensor:
+        """(B, S) and (B, T) -> (B, T, V)."""
+        return self.decode(target, self.encode(source, is_token), is_token)
+
+
+def initialise(model: nn.Module, n_layer: int, std: float = 0.02, zero: bool = False) -> None:
+    """GPT-2's recipe (Radford et al. 2019): normal(0, 0.02); what joins the stream shrinks with depth.
+
+    ``zero``: it starts at nothing instead, so that every block begins as the identity (Zhang et al. 2019, Fixup,
+    arXiv:1901.09321), and so does the output layer, so that the first prediction is uniform.
+    """
+    shrink = 0.0 if zero else (2 * n_layer) ** -0.5
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            joins = name.endswith(("attn.out", "cross.out", "ff.down")) or (zero and name == "head")
+            nn.init.normal_(module.weight, std=std * (shrink if joins else 1.0))
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+@contextmanager
+def recorded_attention(model: nn.Module) -> Iterator[list[Attention]]:
+    """While open, attention layers keep their last weights (B, H, T, S) in ``.weights``; yields the layers.
+
+    >>> model = Transformer(Config(vocab_size=9, block_size=4, n_layer=2, n_head=2, n_embd=8))
+    >>> with torch.no_grad(), recorded_attention(model) as layers:
+    ...     _ = model(torch.tensor([[1, 2, 3]]))
+    >>> [tuple(layer.weights.shape) for layer in layers]
+    [(1, 2, 3, 3), (1, 2, 3, 3)]
+    """
+    layers = [m for m in model.modules() if isinstance(m, Attention)]
+    before = [layer.record for layer in layers]
+    for layer in layers:
+        layer.record = True
+    try:
+        yield layers
+    finally:
+        for layer, record in zip(layers, before, strict=True):
+            layer.record = record
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Parameters, shared ones counted once."""
+    return sum(p.numel() for p in model.parameters())

@@ -1,0 +1,1 @@
+"""Where a page runs: files, machine, seeds and devices, caches."""

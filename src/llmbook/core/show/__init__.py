@@ -1,0 +1,1 @@
+"""What a reader sees: plots, tables, exercises that check themselves."""

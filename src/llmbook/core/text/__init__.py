@@ -1,0 +1,1 @@
+"""Texts and tokens: corpora, their cards, special tokens, packages that carry data."""

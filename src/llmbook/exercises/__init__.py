@@ -1,1 +1,0 @@
-"""The checks behind the exercises, one module per page."""

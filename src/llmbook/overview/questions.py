@@ -1,0 +1,64 @@
+"""What the page asks its model: capitals, and sentences in order and out of order.
+
+Text is what comes out when probabilities are drawn from, again and again (Shannon 1948, section 3,
+doi:10.1002/j.1538-7305.1948.tb01338.x).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+
+from llmbook.core.models.lm import LanguageModel
+
+
+def shuffled(text: str, seed: int = 0) -> str:
+    """The same words in another order."""
+    words = text.split()
+    random.Random(seed).shuffle(words)
+    return " ".join(words)
+
+
+@torch.no_grad()
+def probability_of(lm: LanguageModel, text: str, continuation: str) -> float:
+    """p(continuation | text): the product over its tokens, each given what came before it (the chain rule)."""
+    before, after = lm.encode(text), lm.encode(continuation, start=False)
+    ids = torch.cat((before, after), dim=1)  # (1, T)
+    log_p = lm.model(ids)[0, before.shape[1] - 1 : -1].log_softmax(
+        -1
+    )  # one row per token of the continuation
+    return float(log_p.gather(1, after[0, :, None]).sum().exp())
+
+
+def share_correct(lm: LanguageModel, questions: Sequence[tuple[str, str]]) -> float:
+    """How often the likeliest next token begins the right answer, between 0 and 1."""
+    hits = [
+        int(lm.next_probabilities(q).argmax()) == int(lm.encode(a, start=False)[0, 0]) for q, a in questions
+    ]
+    return sum(hits) / len(hits)
+
+
+CAPITALS = [
+    (f"The capital of {country} is", f" {city}")
+    for country, city in {
+        "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Japan": "Tokyo", "Russia": "Moscow",
+        "Egypt": "Cairo", "Greece": "Athens", "Norway": "Oslo", "Cuba": "Havana", "Peru": "Lima",
+        "Kenya": "Nairobi", "Iran": "Tehran", "Bulgaria": "Sofia", "Chile": "Santiago", "Ghana": "Accra",
+        "Nepal": "Kathmandu", "Mongolia": "Ulaanbaatar", "Uruguay": "Montevideo", "Eritrea": "Asmara",
+        "Bhutan": "Thimphu",
+    }.items()
+]  # fmt: skip
+SENTENCES = (
+    "The doctor told the patient to take the medicine twice a day.",
+    "She opened the window because the room was too hot.",
+    "Water freezes at a lower temperature when salt is added to it.",
+    "The train to the city leaves every hour from the second platform.",
+    "He forgot his umbrella and came home completely wet.",
+    "Most birds build their nests in the spring before they lay eggs.",
+    "The committee will publish its report at the end of the year.",
+    "If you mix blue and yellow paint you get green.",
+    "The old bridge was closed after the flood damaged its pillars.",
+    "My sister plays the piano much better than I do.",
+)

@@ -1,0 +1,195 @@
+"""The interactive attention views: small, complete in themselves, and really drawn by a browser."""
+
+import base64
+import gzip
+import html
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from llmbook.architecture.bertview import MAX_TOKENS, head_view, model_view
+from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
+
+VIEWS = [head_view, model_view]
+
+
+def attentions(n_layer=6, n_head=9, t=12, s=None):
+    generator = torch.Generator().manual_seed(0)
+    return [torch.rand(1, n_head, t, s or t, generator=generator).softmax(-1) for _ in range(n_layer)]
+
+
+def tokens(t=12):
+    return [f"Ġword{i}" for i in range(t)]
+
+
+def script(view) -> str:
+    """The JavaScript that the frame unpacks and runs."""
+    document = html.unescape(re.search(r'srcdoc="([^"]*)"', view.data)[1])
+    return gzip.decompress(base64.b64decode(re.search(r'atob\("([^"]*)"\)', document)[1])).decode()
+
+
+def parameters(view) -> dict:
+    return json.loads(re.search(r"const params = (\{.*\});", script(view))[1])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_nothing_in_the_frame_points_to_another_host(view):
+    made = view(attentions(), tokens())
+    document = html.unescape(made.data)
+    assert "http" not in re.sub(r'atob\("[^"]*"\)', "", document)
+    assert not re.search(r"<(script|link|img)[^>]*\b(src|href)=", document)
+    code = script(made)
+    assert "cdnjs" not in code and "require.config" not in code and "requirejs" not in code
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_frame_is_sandboxed_and_has_a_title_and_a_caption(view):
+    data = view(attentions(), tokens(3) + tokens(12)[3:], layers=[2, 5]).data
+    assert 'sandbox="allow-scripts"' in data and "allow-same-origin" not in data
+    assert re.search(r'<iframe[^>]*title="Attention of layers 2, 5, heads 0 to 8, on “word0 word1', data)
+    assert "</iframe>\n<p><em>Attention of layers 2, 5" in data
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_weights_keep_three_decimals_and_the_right_layers_and_heads(view):
+    given = attentions()
+    data = parameters(view(given, tokens(), layers=[1, 4], heads=[0, 7]))["attention"][0]
+    stored = torch.tensor(data["attn"], dtype=torch.float64)
+    expected = torch.stack([given[1][0, [0, 7]], given[4][0, [0, 7]]]).double()
+    assert stored.shape == (2, 2, 12, 12)
+    assert (stored - expected).abs().max() <= 0.0005 + 1e-12
+    assert max(len(str(x)) for x in stored.flatten().tolist()) <= len("0.123")
+    assert data["left_text"][0].strip() == "word0"
+
+
+def test_a_head_view_and_a_model_view_leave_room_on_a_page_of_one_megabyte():
+    six = attentions(n_layer=6, n_head=9, t=24)
+    assert len(json.dumps(head_view(six, tokens(24), layers=[3]).data)) < 200_000
+    assert len(json.dumps(model_view(six, tokens(24)).data)) < 300_000
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_same_weights_give_the_same_output(view):
+    assert view(attentions(), tokens()).data == view(attentions(), tokens()).data
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_cross_attention_shows_two_sets_of_tokens(view):
+    data = parameters(view(attentions(t=3, s=5), tokens(3), key_tokens=["le", "é", "日", "本", "</script>"]))
+    assert len(data["attention"][0]["left_text"]) == 3
+    assert data["attention"][0]["right_text"][3] == "本"
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"attentions": ()}, "attn='eager'"),
+        ({"tokens": []}, "non-empty list of strings"),
+        ({"tokens": "abc"}, "non-empty list of strings"),
+        ({"tokens": tokens(11)}, r"need \(1, 9, 11, 11\)"),
+        ({"attentions": [torch.rand(2, 9, 12, 12)]}, r"shape \(2, 9, 12, 12\)"),
+        ({"attentions": [torch.rand(9, 12, 12)]}, r"\(1, H, T, S\)"),
+        ({"attentions": [torch.full((1, 9, 12, 12), float("nan"))]}, "nan"),
+        ({"layers": [6]}, "from 0 to 5"),
+        ({"layers": []}, "from 0 to 5"),
+        ({"heads": [1, 1]}, "different numbers"),
+        ({"height": 0}, "positive"),
+        ({"tokens": tokens(MAX_TOKENS + 1)}, "at most"),
+    ],
+)
+def test_bad_input_is_refused_with_what_to_do(view, change, message):
+    arguments = {"attentions": attentions(), "tokens": tokens()} | change
+    with pytest.raises(ValueError, match=message):
+        view(**arguments)
+
+
+def draw(tmp_path: Path, data: str, act) -> tuple[object, list[str]]:
+    """Open the views in a browser; gives what `act` returns, and every error and request to another host."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    if (chromium := find_chromium()) is None:
+        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip)(HOW_TO_GET)
+    page_file = tmp_path / "page.html"
+    page_file.write_text(f"<!doctype html><meta charset=utf-8><body>{data}", encoding="utf-8")
+    complaints: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
+        page = browser.new_page(viewport={"width": 760, "height": 900})
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda r: complaints.append(r.url) if not r.url.startswith("file:") else None)
+        page.goto(page_file.as_uri())
+        result = act(page)
+        browser.close()
+    return result, complaints
+
+
+@pytest.mark.browser
+def test_a_browser_draws_both_views_and_they_answer(tmp_path):
+    six = attentions()
+    data = head_view(six, tokens(), layers=[3, 5]).data + model_view(six, tokens(), layers=[0, 3, 5]).data
+
+    def act(page):
+        head, model = page.frames[1], page.frames[2]
+        head.wait_for_selector("svg line", state="attached")
+        lines = head.locator("svg line").count()
+        options = head.locator("#layer option").all_text_contents()
+        before = head.locator("svg line").first.get_attribute("stroke-opacity")
+        head.select_option("#layer", "5")
+        after = head.locator("svg line").first.get_attribute("stroke-opacity")
+        model.wait_for_selector("svg line", state="attached")
+        thumbnails = model.locator("svg line").count()
+        model.locator("svg rect[style*='opacity: 0']").nth(10).click()
+        detail = model.locator("text.detail").text_content()
+        width = model.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return lines, options, before != after, thumbnails, detail, width
+
+    result, complaints = draw(tmp_path, data, act)
+    assert complaints == []
+    assert result == (9 * 12 * 12, ["3", "5"], True, 3 * 9 * 12 * 12, "Layer 3, Head 1", 0)
+
+
+@pytest.mark.browser
+def test_heads_and_thumbnails_answer_to_the_keyboard(tmp_path):
+    six = attentions()
+    data = (
+        head_view(six, tokens(), layers=[3, 5]).data
+        + model_view(six, tokens(), layers=[0, 3], heads=[2, 8]).data
+    )
+
+    def act(page):
+        head, model = page.frames[1], page.frames[2]
+        for frame in (head, model):
+            frame.wait_for_selector("svg [role=button]", state="attached")
+        head.select_option("#layer", "5")  # draws anew
+        head.locator("svg [role=button]").first.focus()
+        page.keyboard.press("ArrowRight")
+        name = head.evaluate("document.activeElement.getAttribute('aria-label')")
+        page.keyboard.press("Enter")
+        hidden = head.locator("g.headAttention[head-index='1'] line").first.get_attribute("stroke-opacity")
+        model.locator("svg [role=button]").first.focus()
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        stops = [frame.locator("svg [tabindex='0']").count() for frame in (head, model)]
+        return name, hidden, model.locator("text.detail").text_content(), stops
+
+    result, complaints = draw(tmp_path, data, act)
+    assert complaints == []
+    assert result == ("head 1", "0", "Layer 3, Head 8", [1, 1])
+
+
+@pytest.mark.browser
+def test_a_token_that_looks_like_a_tag_is_drawn_as_text(tmp_path):
+    names = ["</script>", "<b>", '"', "日本"]
+
+    def act(page):
+        page.frames[1].wait_for_selector("svg line", state="attached")
+        return page.frames[1].locator("svg g#left text").all_text_contents()
+
+    result, complaints = draw(tmp_path, head_view(attentions(t=4), names).data, act)
+    assert complaints == []
+    assert result == names

@@ -1,0 +1,445 @@
+"""The Transformer against torch's, and what must hold for any of them: `llmbook.core.models.transformer`."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from llmbook.core.models.attention import KVCache, causal_mask, padding_mask
+from llmbook.core.models.config import ACTIVATIONS, CHOICES, Config
+from llmbook.core.models.positions import sinusoidal
+from llmbook.core.models.transformer import (
+    Block,
+    EncoderDecoder,
+    FeedForward,
+    Stack,
+    Transformer,
+    n_parameters,
+    recorded_attention,
+)
+from llmbook.core.text.tokens import check_ids
+
+SMALL = Config(vocab_size=50, block_size=16, n_layer=2, n_head=4, n_embd=32)
+POSITIONS = CHOICES["position"]
+TOLERANCE = dict(atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def loud(model, scale=8.0):
+    """Larger weights and random biases and norms than at initialisation, so that every part matters."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter *= scale
+            else:
+                parameter += 0.3 * torch.randn_like(parameter)
+    return model.eval()
+
+
+def make(**options):
+    config = replace(SMALL, n_kv_head=0, head_dim=0, d_ff=0, **options)
+    return loud(EncoderDecoder(config) if config.n_encoder_layer else Transformer(config))
+
+
+def ids(*shape):
+    return torch.randint(1, 50, shape)
+
+
+def same(a, b):
+    torch.testing.assert_close(a, b, **TOLERANCE)
+
+
+# --------------------------------------------------------------------------------------------- config
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_an_unknown_choice_names_the_known_ones(name):
+    with pytest.raises(ValueError, match=f"{name} is 'other'; choose one of {CHOICES[name][0]}"):
+        replace(SMALL, **{name: "other"})
+
+
+@pytest.mark.parametrize("name", ["vocab_size", "block_size", "n_layer", "n_head", "n_embd"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_sizes_below_one_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}; it has to be at least 1"):
+        replace(SMALL, **{name: value})
+
+
+def test_sizes_that_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match="n_embd = 30 is not a multiple of n_head = 4"):
+        Config(50, 16, n_layer=1, n_head=4, n_embd=30)
+    with pytest.raises(ValueError, match="n_head = 4 is not a multiple of n_kv_head = 3"):
+        Config(50, 16, n_layer=1, n_head=4, n_embd=32, n_kv_head=3)
+
+
+def test_sizes_left_out_follow_from_the_others():
+    c = Config(50, 16, n_layer=1, n_head=4, n_embd=32)
+    assert (c.n_kv_head, c.head_dim, c.d_ff) == (4, 8, 128)
+    c = Config(50, 16, n_layer=1, n_head=4, n_embd=30, head_dim=5, n_kv_head=2, d_ff=7)
+    assert (c.n_kv_head, c.head_dim, c.d_ff) == (2, 5, 7)
+
+
+def test_an_encoder_decoder_without_encoder_layers_is_refused():
+    with pytest.raises(ValueError, match="n_encoder_layer of at least 1"):
+        EncoderDecoder(SMALL)
+
+
+# ---------------------------------------------------------------------------- what must hold for any of them
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_changing_a_future_token_leaves_the_past_unchanged(position):
+    model, x = make(position=position), ids(2, 12)
+    changed = x.clone()
+    changed[:, 7] = (changed[:, 7] + 1) % 50
+    before, after = model(x), model(changed)
+    assert torch.equal(before[:, :7], after[:, :7])
+    assert (before[:, 7:] - after[:, 7:]).abs().amax(-1).min() > 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_an_encoder_sees_the_future(position):
+    model, x = make(position=position, mask="full"), ids(1, 12)
+    changed = x.clone()
+    changed[:, 7] = (changed[:, 7] + 1) % 50
+    assert (model(x) - model(changed)).abs().amax(-1).min() > 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", [p for p in POSITIONS if p != "none"])
+def test_every_kind_of_position_tells_the_order_of_words_apart(position):
+    model = make(position=position, mask="full")
+    assert (
+        model(torch.tensor([[3, 4, 5]]))[0, 0] - model(torch.tensor([[3, 5, 4]]))[0, 0]
+    ).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_an_encoder_without_positions_sees_a_bag_of_words():
+    model, x, order = make(position="none", mask="full"), ids(1, 9), torch.randperm(9)
+    same(model(x)[:, order], model(x[:, order]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pieces", [(1,) * 12, (5, 1, 1, 5), (11, 1), (1, 11), (4, 8)], ids=str)
+@pytest.mark.parametrize("position", POSITIONS)
+def test_cache_equals_no_cache(position, pieces):
+    model, x = make(position=position, n_embd=32, norm="rms", gated=True), ids(2, 12)
+    cache = KVCache(2, 12)
+    out = torch.cat([model(piece, cache=cache) for piece in x.split(pieces, dim=1)], dim=1)
+    same(out, model(x))
+    assert cache.length == 12
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_kv_head", [1, 2])
+def test_cache_equals_no_cache_with_shared_key_heads(n_kv_head):
+    model = loud(Transformer(replace(SMALL, n_kv_head=n_kv_head, position="rope", qk_norm=True)))
+    x, cache = ids(2, 9), KVCache(2, 9)
+    same(torch.cat([model(p, cache=cache) for p in x.split(4, dim=1)], dim=1), model(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_decoders_cache_equals_no_cache(position):
+    model, source, target = make(position=position, n_encoder_layer=1), ids(2, 7), ids(2, 9)
+    is_token = torch.arange(7)[None] < torch.tensor([[7], [4]])
+    memory, cache = model.encode(source, is_token), KVCache(2, 9)
+    out = [model.decode(piece, memory, is_token, cache) for piece in target.split((1, 3, 1, 4), dim=1)]
+    same(torch.cat(out, dim=1), model(source, target, is_token))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("mask", ["causal", "full"])
+def test_batch_of_three_equals_three_singles(position, mask):
+    model, x = make(position=position, mask=mask), ids(3, 8)
+    same(model(x), torch.cat([model(row[None]) for row in x]))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_a_padded_batch_equals_its_rows_alone_and_padding_is_never_read(position):
+    model, lengths, x = make(position=position, mask="full"), (8, 5, 1), ids(3, 8)
+    is_token = torch.arange(8)[None] < torch.tensor(lengths)[:, None]
+    y = model(x, mask=padding_mask(is_token))
+    other = model(x.where(is_token, 49), mask=padding_mask(is_token))
+    for i, n in enumerate(lengths):
+        same(y[i : i + 1, :n], model(x[i : i + 1, :n]))
+        assert torch.equal(y[i, :n], other[i, :n])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_an_encoder_decoder_never_reads_padding_of_the_source(position):
+    model, source, target = make(position=position, n_encoder_layer=2), ids(2, 8), ids(2, 5)
+    is_token = torch.arange(8)[None] < torch.tensor([[8], [3]])
+    y = model(source, target, is_token)
+    assert torch.equal(y, model(source.where(is_token, 49), target, is_token))
+    same(y[1:], model(source[1:, :3], target[1:]))
+    assert (y[1] - model(source, target)[1]).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_a_given_mask_replaces_the_configured_one():
+    decoder = make(position="rope")
+    encoder = Transformer(replace(decoder.config, mask="full"))
+    encoder.load_state_dict(decoder.state_dict())
+    x = ids(1, 6)
+    same(decoder(x, mask=torch.ones(6, 6, dtype=torch.bool)), encoder(x))
+    same(encoder(x, mask=causal_mask(6)), decoder(x))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_recording_attention_changes_no_output_and_ends_with_the_block(position):
+    model, x = make(position=position), ids(2, 6)
+    plain = model(x)
+    with recorded_attention(model) as layers:
+        same(model(x), plain)
+        assert all(layer.record for layer in layers) and len(layers) == 2
+    for layer in layers:
+        assert not layer.record
+        same(layer.weights.sum(-1), torch.ones(2, 4, 6))
+        assert (layer.weights[..., ~causal_mask(6)] == 0).all()
+    with pytest.raises(RuntimeError), recorded_attention(model):
+        raise RuntimeError
+    assert not any(layer.record for layer in layers)
+
+
+def test_recording_inside_recording_leaves_the_outer_one_on():
+    model = make()
+    with recorded_attention(model) as layers:
+        with recorded_attention(model.stack.blocks[0]):
+            pass
+        assert all(layer.record for layer in layers)
+    assert not any(layer.record for layer in layers)
+
+
+def test_every_parameter_gets_a_gradient():
+    for position in POSITIONS:
+        post = {"norm": "rms", "gated": True, "tied": False, "norm_first": False}
+        for options in ({}, {"n_encoder_layer": 1}, post):
+            model = make(position=position, **options)
+            inputs = (ids(2, 5), ids(2, 5)) if options.get("n_encoder_layer") else (ids(2, 5),)
+            model(*inputs).logsumexp(-1).sum().backward()
+            assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+# ------------------------------------------------------------------------------------------- against torch
+
+
+def copy_attention(ours, theirs):
+    for name, weight, bias in zip(
+        "qkv", theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3), strict=True
+    ):
+        getattr(ours, name).weight.data, getattr(ours, name).bias.data = weight.data, bias.data
+    ours.out.load_state_dict(theirs.out_proj.state_dict())
+
+
+def copy_layer(ours, theirs):
+    copy_attention(ours.attn, theirs.self_attn)
+    ours.ff.up.load_state_dict(theirs.linear1.state_dict())
+    ours.ff.down.load_state_dict(theirs.linear2.state_dict())
+    norms = [ours.norm1, ours.norm2]
+    if ours.cross is not None:
+        copy_attention(ours.cross, theirs.multihead_attn)
+        norms.insert(1, ours.norm_cross)
+    for i, norm in enumerate(norms, start=1):
+        norm.load_state_dict(getattr(theirs, f"norm{i}").state_dict())
+
+
+def pair(kind, norm_first, activation):
+    """torch's encoder or decoder of three layers with random weights, and our Stack with the same."""
+    layer = getattr(torch.nn, f"Transformer{kind}Layer")(
+        32, 4, 64, dropout=0.0, activation=activation, batch_first=True, norm_first=norm_first
+    )
+    last = torch.nn.LayerNorm(32) if norm_first else None
+    options = {"enable_nested_tensor": False} if kind == "Encoder" else {}
+    theirs = loud(getattr(torch.nn, f"Transformer{kind}")(layer, 3, norm=last, **options), scale=2.0)
+    for i, one in enumerate(theirs.layers):  # torch copies one layer three times: make them differ
+        loud(one, scale=1.0 + 0.1 * i)
+    config = replace(SMALL, d_ff=64, position="none", norm_first=norm_first, activation=activation,
+                     mask="full" if kind == "Encoder" else "causal")  # fmt: skip
+    ours = Stack(config, 3, cross=kind == "Decoder").eval()
+    for block, one in zip(ours.blocks, theirs.layers, strict=True):
+        copy_layer(block, one)
+    if last is not None:
+        ours.norm.load_state_dict(theirs.norm.state_dict())
+    return ours, theirs
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("norm_first", [True, False], ids=["pre-norm", "post-norm"])
+def test_the_encoder_equals_torchs(norm_first, activation, parity_report):
+    ours, theirs = pair("Encoder", norm_first, activation)
+    x, is_token = torch.randn(2, 7, 32), torch.arange(7)[None] < torch.tensor([[7], [4]])
+    same(ours(x), theirs(x))
+    same(ours(x, mask=causal_mask(7)), theirs(x, mask=~causal_mask(7)))
+    masked = ours(x, mask=padding_mask(is_token)), theirs(x, src_key_padding_mask=~is_token)
+    same(*(y[is_token] for y in masked))
+    difference = float((ours(x) - theirs(x)).abs().max())
+    parity_report(f"torch.nn.TransformerEncoder, {activation}, norm_first={norm_first}: {difference:.1e}")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("norm_first", [True, False], ids=["pre-norm", "post-norm"])
+def test_the_decoder_equals_torchs(norm_first, parity_report):
+    ours, theirs = pair("Decoder", norm_first, "relu")
+    x, memory = torch.randn(2, 5, 32), torch.randn(2, 7, 32)
+    is_token = torch.arange(7)[None] < torch.tensor([[7], [4]])
+    y = ours(x, memory=memory, memory_mask=padding_mask(is_token))
+    expected = theirs(x, memory, tgt_mask=~causal_mask(5), memory_key_padding_mask=~is_token)
+    same(y, expected)
+    difference = float((y - expected).abs().max())
+    parity_report(f"torch.nn.TransformerDecoder, norm_first={norm_first}: {difference:.1e}")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("gated", [True, False])
+def test_the_feed_forward_network_is_its_formula_on_each_token_alone(activation, gated):
+    ff, x = loud(FeedForward(replace(SMALL, activation=activation, gated=gated))), torch.randn(2, 3, 32)
+    f = {"relu": torch.relu, "silu": lambda z: z * z.sigmoid(),
+         "gelu": lambda z: z * 0.5 * (1 + torch.erf(z / 2**0.5)),
+         "gelu_tanh": lambda z: 0.5 * z * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (z + 0.044715 * z**3))),
+         "relu2": lambda z: torch.relu(z) ** 2}[activation]  # fmt: skip
+    hidden = f(ff.gate(x)) * ff.up(x) if gated else f(ff.up(x))
+    torch.testing.assert_close(ff(x), ff.down(hidden), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(ff(x)[:, 1:2], ff(x[:, 1:2]), atol=1e-4, rtol=1e-4)
+
+
+# --------------------------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("n_encoder_layer", [0, 1])
+def test_tied_weights_share_storage_and_are_counted_once(n_encoder_layer):
+    tied, free = (make(tied=t, n_encoder_layer=n_encoder_layer) for t in (True, False))
+    assert tied.head.weight.data_ptr() == tied.embed.weight.data_ptr()
+    assert free.head.weight.data_ptr() != free.embed.weight.data_ptr()
+    assert n_parameters(free) - n_parameters(tied) == 50 * 32
+
+
+def test_the_number_of_parameters_is_the_sum_of_the_parts():
+    c, f = 32, 128
+    block = 4 * (c * c + c) + (c * f + f) + (f * c + c) + 2 * 2 * c
+    assert n_parameters(Transformer(SMALL)) == 50 * c + 16 * c + 2 * block + 2 * c
+
+
+def test_initial_weights_have_gpt2s_standard_deviations():
+    config = Config(500, 64, n_layer=8, n_head=4, n_embd=128)
+    for model, n_layer in (
+        (Transformer(config), 8),
+        (EncoderDecoder(replace(config, n_encoder_layer=2)), 10),
+    ):
+        for name, parameter in model.named_parameters():
+            if parameter.ndim == 2:
+                shrunk = name.endswith(("attn.out.weight", "cross.out.weight", "ff.down.weight"))
+                expected = 0.02 / (2 * n_layer) ** 0.5 if shrunk else 0.02
+                assert float(parameter.detach().std()) == pytest.approx(expected, rel=0.05), name
+            elif "norm" not in name:
+                assert (parameter == 0).all(), name
+
+
+@pytest.mark.parametrize("cross", [False, True])
+def test_with_zero_init_every_block_begins_as_the_identity_and_the_first_guess_is_uniform(cross):
+    config = replace(SMALL, tied=False, zero_init=True, position="rope", n_encoder_layer=2 * cross)
+    ids = torch.randint(50, (2, 7))
+    model = EncoderDecoder(config) if cross else Transformer(config)
+    stack = model.decoder if cross else model.stack
+    with torch.no_grad():
+        x = model.embed(ids)
+        memory = model.encode(ids) if cross else None
+        assert torch.equal(stack(x, memory=memory), stack.norm(x))
+        logits = model(ids, ids) if cross else model(ids)
+    assert (logits == 0).all()
+
+
+def test_zero_init_spares_an_output_layer_that_is_the_embedding():
+    model = Transformer(replace(SMALL, tied=True, zero_init=True))
+    assert float(model.head.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+
+
+def test_a_model_that_starts_at_zero_learns_in_all_its_weights():
+    torch.manual_seed(0)
+    model = Transformer(replace(SMALL, tied=False, zero_init=True))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    ids, optimizer = torch.randint(50, (8, 9)), torch.optim.SGD(model.parameters(), lr=1.0)
+    for _ in range(4):  # the output layer moves first, then what it reads, then what that reads
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()).backward()
+        optimizer.step()
+    assert not [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
+
+
+def test_a_new_models_first_guess_is_nearly_uniform():
+    loss = torch.nn.functional.cross_entropy(
+        Transformer(SMALL)(ids(4, 16)).flatten(0, 1), ids(4, 16).flatten()
+    )
+    assert abs(float(loss.detach()) - torch.tensor(50.0).log()) < 0.1
+
+
+# ---------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    "bad", [torch.tensor([1, 2]), torch.zeros(1, 3), torch.zeros(1, 0, dtype=torch.long)], ids=str
+)
+def test_ids_of_the_wrong_kind_or_shape_are_refused(bad):
+    with pytest.raises(ValueError, match=r"integers of shape \(B, T\)|holds 0 tokens"):
+        Transformer(SMALL)(bad)
+
+
+@pytest.mark.parametrize("bad, span", [([[0, 50]], "from 0 to 50"), ([[-1, 3]], "from -1 to 3")])
+def test_ids_outside_the_vocabulary_are_refused(bad, span):
+    with pytest.raises(ValueError, match=f"ids run {span}, but the vocabulary is 0 to 49"):
+        check_ids(torch.tensor(bad), 50)
+    model = EncoderDecoder(replace(SMALL, n_encoder_layer=1))
+    for source, target in ((bad, [[1]]), ([[1]], bad)):
+        with pytest.raises(ValueError, match=span):
+            model(torch.tensor(source), torch.tensor(target))
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_an_input_longer_than_the_context_is_refused_with_and_without_a_cache(position):
+    model = make(position=position)
+    assert model(ids(1, 16)).shape == (1, 16, 50)
+    with pytest.raises(ValueError, match="17 tokens do not fit into a context of block_size = 16"):
+        model(ids(1, 17))
+    cache = KVCache(2, 40)
+    model(ids(1, 16), cache=cache)
+    with pytest.raises(ValueError, match="17 tokens"):
+        model(ids(1, 1), cache=cache)
+
+
+def test_sinusoids_are_added_to_embeddings_scaled_by_the_root_of_their_width():
+    x = torch.randn(1, 5, 32)
+    same(
+        Stack(replace(SMALL, position="sinusoidal"), 1).add_positions(x, torch.arange(5)),
+        x * 32**0.5 + sinusoidal(5, 32),
+    )
+
+
+def test_a_block_without_cross_attention_has_no_weights_for_it():
+    assert Block(SMALL, 0).cross is None and Block(SMALL, 0, cross=True).cross is not None
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_every_tensor_is_on_the_device_of_the_model(position):
+    """The "meta" device stands in for a GPU: an operation that mixes it with the CPU raises."""
+    ids = torch.zeros(2, 9, dtype=torch.long, device="meta")
+    model = Transformer(replace(SMALL, position=position)).to("meta")
+    cache = KVCache(2, 16)
+    assert model(ids).device.type == model(ids, cache=cache).device.type == "meta"
+    assert model(ids[:, :1], cache=cache).device.type == "meta"
+    both = EncoderDecoder(replace(SMALL, position=position, n_encoder_layer=2)).to("meta")
+    assert both(ids, ids, ids != 0).device.type == "meta"
+    with pytest.raises(RuntimeError, match="meta"):  # so a mix is noticed
+        model(ids) + torch.zeros(2, 9, 50)
