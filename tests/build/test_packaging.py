@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmbook.build import lock, setup
+from llmbook.build import lock, pages, setup
 
 ROOT = Path(__file__).parents[2]
 FILES = ("pyproject.toml", "requirements.lock", "requirements-data.lock", "environment.yml")
@@ -362,3 +362,25 @@ def test_the_workflow_checkers_pass_our_workflows_and_fail_a_bad_one(tool, chang
     assert change[0] in workflow.read_text()
     workflow.write_text(workflow.read_text().replace(*change))
     assert subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+
+# ---- workflows
+
+
+@pytest.mark.parametrize("workflow", ["cpu", "gpu"])
+def test_the_matrix_of_the_workflow_is_the_pages_of_the_contents(workflow, tmp_path):
+    jobs = yaml.safe_load(read(f".github/workflows/{workflow}.yml"))["jobs"]
+    (script,) = [step["run"] for step in jobs["list"]["steps"] if "run" in step]
+    output = tmp_path / "output"
+    subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env={**os.environ, "GITHUB_OUTPUT": str(output)}, check=True
+    )
+    name, _, value = output.read_text().partition("=")
+    assert (name, json.loads(value)) == ("pages", [path.stem for path in pages.book_pages(ROOT)])
+
+
+def test_the_cpu_workflow_runs_whatever_make_test_runs():
+    (line,) = re.findall(r"^test: \$\(STAMP\) (.*?)  ##", read("Makefile"), re.MULTILINE)
+    jobs = yaml.safe_load(read(".github/workflows/cpu.yml"))["jobs"]
+    commands = " ".join(step.get("run", "") for name in ("test", "page") for step in jobs[name]["steps"])
+    assert set(line.split()) <= set(commands.split())
