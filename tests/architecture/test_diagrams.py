@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llmbook.architecture import cost, diagrams
+from llmbook.architecture import diagrams
 from llmbook.core.models.config import Config
+from llmbook.core.models.parameters import parameters_by_part
 from llmbook.core.show.plotting import figure
 
 SMALL = Config(1000, 64, n_layer=3, n_head=4, n_embd=32)
@@ -13,7 +14,7 @@ SMALL = Config(1000, 64, n_layer=3, n_head=4, n_embd=32)
 
 def words(config: Config) -> str:
     _, (ax,) = figure()
-    assert diagrams.machine(ax, config, cost.parameter_formula(config)) is ax
+    assert diagrams.machine(ax, config, parameters_by_part(config)) is ax
     return "\n".join(t.get_text() for t in ax.texts)
 
 

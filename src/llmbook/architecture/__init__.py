@@ -5,7 +5,6 @@ from llmbook.architecture.cost import (
     cache_bytes,
     flop_formula,
     measured_flops,
-    parameter_formula,
     saved_bytes,
     seconds_per_call,
     stored_score_bytes,
@@ -23,6 +22,7 @@ from llmbook.architecture.parity import logit_agreement, our_embeddings, real_pa
 from llmbook.architecture.probes import influence, rope_score
 from llmbook.architecture.steps import five_steps, softmax_health
 from llmbook.core.measure.metrics import exact_match
+from llmbook.core.models.parameters import parameters_by_part
 
 __all__ = [
     "FAMILIES",
@@ -45,7 +45,7 @@ __all__ = [
     "logit_agreement",
     "measured_flops",
     "our_embeddings",
-    "parameter_formula",
+    "parameters_by_part",
     "real_pair",
     "rope_score",
     "saved_bytes",

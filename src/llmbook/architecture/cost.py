@@ -1,4 +1,4 @@
-"""What a Transformer costs: parameters, operations and memory, by formula and by measurement.
+"""What a Transformer costs: operations and memory, by formula and by measurement.
 
 Operations are counted as in Kaplan et al. 2020 (arXiv:2001.08361, section 2.1): two per weight and token, plus the
 T x T part of attention. Left out: optimizer state, and what communication between several devices costs.
@@ -14,38 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from llmbook.core.models.config import Config
-from llmbook.core.models.transformer import recorded_attention
-
-
-def parameter_formula(c: Config) -> dict[str, int]:
-    """Parameters of a decoder by part, from the configuration alone."""
-    width, kv = c.n_head * c.head_dim, c.n_kv_head * c.head_dim
-    bias = int(c.bias)
-    norm = c.n_embd * (2 if c.norm == "layer" else 1)
-    attention = 2 * c.n_embd * width + 2 * c.n_embd * kv + bias * (width + 2 * kv + c.n_embd)
-    feed_forward = (3 if c.gated else 2) * c.n_embd * c.d_ff + bias * (
-        (2 if c.gated else 1) * c.d_ff + c.n_embd
-    )
-    return {
-        "embedding": c.vocab_size * c.n_embd,
-        "positions": c.block_size * c.n_embd
-        if c.position == "learned"
-        else 32 * c.n_head
-        if c.position == "relative"
-        else 0,
-        "attention": c.n_layer * attention,
-        "feed-forward": c.n_layer * feed_forward,
-        "norms": c.n_layer * 2 * norm + (norm if c.norm_first else 0),
-        "output": 0 if c.tied else c.vocab_size * c.n_embd,
-    }
+from llmbook.core.models.parameters import parameters_by_part
+from llmbook.core.models.transformer import check_buildable, recorded_attention
 
 
 def flop_formula(c: Config, n_token: int) -> dict[str, int]:
     """Floating-point operations of one forward pass over ``n_token`` tokens; a multiply-add counts as two.
 
     Two per weight and token in every matrix (the embedding is a look-up), plus the T x T part of attention.
+    Raises ``ValueError`` for what is no ``Transformer``: an encoder-decoder reads two texts of two lengths.
     """
-    matrices = parameter_formula(replace(c, bias=False, tied=False))
+    check_buildable(c, "a Transformer", n_encoder_layer=0)
+    matrices = parameters_by_part(replace(c, bias=False, qkv_bias=False, tied=False))
     weights = matrices["attention"] + matrices["feed-forward"] + matrices["output"]
     return {
         "weights": 2 * n_token * weights,

@@ -17,14 +17,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from llmbook.core.models.parameters import (
-    Config,
-    active_parameter_count,
-    check,
-    from_table,
-    parameter_count,
-    training_flops,
-)
+from llmbook.core.models.config import Config
+from llmbook.core.models.parameters import active_parameter_count, parameter_count, training_flops
+from llmbook.core.run.fields import check, from_table
 
 KINDS = ("rule", "statistical", "feedforward", "recurrent", "encoder", "decoder", "encoder-decoder", "moe")
 DATED_BY = ("release", "arXiv v1", "publication")

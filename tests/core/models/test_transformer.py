@@ -20,7 +20,9 @@ from llmbook.core.models.transformer import (
 from llmbook.core.text.tokens import check_ids
 
 SMALL = Config(vocab_size=50, block_size=16, n_layer=2, n_head=4, n_embd=32)
-POSITIONS = CHOICES["position"]
+POSITIONS = [
+    position for position in CHOICES["position"] if position != "transformer-xl"
+]  # that one is only counted
 TOLERANCE = dict(atol=1e-5, rtol=1e-5)
 
 
@@ -51,41 +53,6 @@ def ids(*shape):
 
 def same(a, b):
     torch.testing.assert_close(a, b, **TOLERANCE)
-
-
-# --------------------------------------------------------------------------------------------- config
-
-
-@pytest.mark.parametrize("name", CHOICES)
-def test_an_unknown_choice_names_the_known_ones(name):
-    with pytest.raises(ValueError, match=f"{name} is 'other'; choose one of {CHOICES[name][0]}"):
-        replace(SMALL, **{name: "other"})
-
-
-@pytest.mark.parametrize("name", ["vocab_size", "block_size", "n_layer", "n_head", "n_embd"])
-@pytest.mark.parametrize("value", [0, -1])
-def test_sizes_below_one_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value}; it has to be at least 1"):
-        replace(SMALL, **{name: value})
-
-
-def test_sizes_that_do_not_divide_are_refused():
-    with pytest.raises(ValueError, match="n_embd = 30 is not a multiple of n_head = 4"):
-        Config(50, 16, n_layer=1, n_head=4, n_embd=30)
-    with pytest.raises(ValueError, match="n_head = 4 is not a multiple of n_kv_head = 3"):
-        Config(50, 16, n_layer=1, n_head=4, n_embd=32, n_kv_head=3)
-
-
-def test_sizes_left_out_follow_from_the_others():
-    c = Config(50, 16, n_layer=1, n_head=4, n_embd=32)
-    assert (c.n_kv_head, c.head_dim, c.d_ff) == (4, 8, 128)
-    c = Config(50, 16, n_layer=1, n_head=4, n_embd=30, head_dim=5, n_kv_head=2, d_ff=7)
-    assert (c.n_kv_head, c.head_dim, c.d_ff) == (2, 5, 7)
-
-
-def test_an_encoder_decoder_without_encoder_layers_is_refused():
-    with pytest.raises(ValueError, match="n_encoder_layer of at least 1"):
-        EncoderDecoder(SMALL)
 
 
 # ---------------------------------------------------------------------------- what must hold for any of them

@@ -36,12 +36,46 @@ from llmbook.core.models.positions import (
 )
 from llmbook.core.text.tokens import check_ids
 
+# Options of a Config that this file does not build, and the one value of each that it does.
+ONLY = {"norms_per_layer": 2, "head_bias": False, "position_rows": 0, "position_buckets": 32, "pooler": False,
+        "embedding_size": 0, "share_layers": False, "sinks": False, "experts": None, "latent": None,
+        "qk_norm_kind": "plain"}  # fmt: skip
+
+
+def check_buildable(config: Config, what: str, **only: object) -> None:
+    """Refuse what a ``Config`` can say, and ``parameters.py`` can count, but ``what`` does not build.
+
+    ``only``: further options, and the one value of each that ``what`` builds. Raises ``ValueError``.
+
+    >>> check_buildable(Config(vocab_size=9, block_size=4, n_layer=1, n_head=1, n_embd=8, sinks=True), "a Transformer")
+    Traceback (most recent call last):
+    ...
+    ValueError: sinks is True; a Transformer is built with sinks = False only (other values can be counted, not run)
+    """
+    only = ONLY | only
+    if config.final_norm is not None:
+        only["final_norm"] = config.norm_first
+    if not config.bias:
+        only["qkv_bias"] = False
+    for name, value in only.items():
+        given = getattr(config, name)
+        if given != value:
+            raise ValueError(
+                f"{name} is {given!r}; {what} is built with {name} = {value!r} only "
+                "(other values can be counted, not run)"
+            )
+    if config.position == "transformer-xl":
+        raise ValueError(f"position is 'transformer-xl'; {what} is built with the other kinds only")
+
 
 def make_norm(config: Config) -> nn.Module:
-    """LayerNorm (Ba et al. 2016) or RMSNorm (Zhang & Sennrich 2019), which drops the mean and the bias."""
+    """LayerNorm (Ba et al. 2016) or RMSNorm (Zhang & Sennrich 2019), which drops the mean and the bias.
+
+    Without ``config.bias`` LayerNorm has none either (as in nanoGPT).
+    """
     if config.norm == "rms":
         return nn.RMSNorm(config.n_embd, eps=config.norm_eps)
-    return nn.LayerNorm(config.n_embd, eps=config.norm_eps)
+    return nn.LayerNorm(config.n_embd, eps=config.norm_eps, bias=config.bias)
 
 
 class FeedForward(nn.Module):
@@ -200,6 +234,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
+        check_buildable(config, "a Transformer", n_encoder_layer=0, scale_output=False)
         self.config, self.vocab_size, self.block_size = config, config.vocab_size, config.block_size
         self.embed = nn.Embedding(config.vocab_size, config.n_embd)
         self.token_type = nn.Embedding(config.token_types, config.n_embd) if config.token_types else None
@@ -238,6 +273,7 @@ class EncoderDecoder(nn.Module):
             raise ValueError(
                 "an EncoderDecoder needs n_encoder_layer of at least 1; for a decoder use Transformer"
             )
+        check_buildable(config, "an EncoderDecoder", token_types=0, mask="causal")
         self.config, self.vocab_size, self.block_size = config, config.vocab_size, config.block_size
         self.embed = nn.Embedding(config.vocab_size, config.n_embd)
         self.encoder = Stack(replace(config, mask="full"), config.n_encoder_layer)
