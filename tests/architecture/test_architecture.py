@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from llmbook import architecture as arch
 from llmbook.architecture import french
 from llmbook.core.models import pretrained
-from llmbook.core.models.attention import causal_mask, prefix_mask
 from llmbook.core.models.config import Config
+from llmbook.core.models.masks import causal_mask, prefix_mask
 from llmbook.core.models.positions import rope_angles
 from llmbook.core.models.transformer import (
     Transformer,
@@ -209,7 +209,7 @@ def test_the_measured_influence_is_the_mask(position):
 def test_influence_notices_a_model_that_ignores_its_mask():
     model = fresh(Config(50, 8, n_layer=1, n_head=2, n_embd=16))
     real = model.stack.forward
-    model.stack.forward = lambda x, mask=None: real(x, mask=torch.ones(8, 8, dtype=torch.bool))
+    model.stack.forward = lambda x, mask, causal: real(x, mask=torch.ones_like(mask), causal=causal)
     assert not torch.equal(arch.influence(model, causal_mask(8)), causal_mask(8))
 
 

@@ -9,7 +9,7 @@ from llmbook.architecture import families, french
 from llmbook.architecture.families import FamilyRun, Translator
 from llmbook.core.measure import records
 from llmbook.core.measure.metrics import exact_match
-from llmbook.core.models.attention import causal_mask, prefix_mask
+from llmbook.core.models.masks import causal_mask, prefix_mask
 from llmbook.core.models.transformer import EncoderDecoder
 from llmbook.core.text import tokens
 

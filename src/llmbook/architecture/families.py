@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from llmbook.architecture import french
 from llmbook.core.measure import intervals
 from llmbook.core.measure.metrics import exact_match
-from llmbook.core.models.attention import prefix_mask
 from llmbook.core.models.config import Config
 from llmbook.core.models.generation import generate, translate
+from llmbook.core.models.masks import prefix_mask
 from llmbook.core.models.transformer import (
     Block,
     EncoderDecoder,
@@ -99,7 +99,7 @@ class Translator:
         n_prefix = n_source.tolist() if self.family == "prefix" else [0] * len(ids)
         mask = torch.stack([prefix_mask(ids.shape[1], n) for n in n_prefix]).to(ids.device)
         assert isinstance(model, Transformer)
-        hidden = model.hidden(ids.gather(1, order), mask=mask[:, None])  # (B, S + T, C)
+        hidden = model.hidden(ids.gather(1, order), mask=mask[:, None], causal=False)  # (B, S + T, C)
         where = n_source[:, None] + torch.arange(target.shape[1], device=ids.device)  # (B, T)
         return model.head(hidden[torch.arange(len(ids), device=ids.device)[:, None], where])
 

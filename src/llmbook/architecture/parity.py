@@ -13,10 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmbook.core.models import convert, pretrained
-from llmbook.core.models.attention import (
-    KVCache,
-    padding_mask,
-)
+from llmbook.core.models.attention import KVCache
 from llmbook.core.models.transformer import EncoderDecoder, Transformer
 
 
@@ -74,6 +71,6 @@ def our_embeddings(ours: Transformer, tokenizer: Any, sentences: Sequence[str]) 
     """Unit-length sentence vectors (N, C) by our own encoder: the mean over real tokens of its last layer."""
     batch = tokenizer(list(sentences), padding=True, truncation=True, max_length=256, return_tensors="pt")
     is_token = batch["attention_mask"].bool()  # (N, T)
-    hidden = ours.hidden(batch["input_ids"], mask=padding_mask(is_token), token_types=batch["token_type_ids"])
+    hidden = ours.hidden(batch["input_ids"], is_token=is_token, token_types=batch["token_type_ids"])
     kept = is_token[..., None]  # (N, T, 1)
     return F.normalize((hidden * kept).sum(1) / kept.sum(1), dim=-1)

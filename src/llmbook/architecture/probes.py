@@ -18,10 +18,13 @@ def rope_score(distance: Tensor, head_dim: int = 64) -> Tensor:
 
 
 def influence(model: Transformer, mask: Tensor, seed: int = 0) -> Tensor:
-    """Whose embedding can change whose output, measured by gradients: bool (T, T), rows are outputs."""
+    """Whose embedding can change whose output, measured by gradients: bool (T, T), rows are outputs.
+
+    ``mask`` (T, T) takes the place of the model's own.
+    """
     ids = torch.randint(model.vocab_size, (1, len(mask)), generator=torch.Generator().manual_seed(seed))
     x = model.embed(ids).detach().requires_grad_()  # (1, T, C)
-    out = model.stack(x, mask=mask)  # (1, T, C)
+    out = model.stack(x, mask=mask, causal=False)  # (1, T, C)
     probe = torch.randn(out.shape[-1], generator=torch.Generator().manual_seed(seed))
     rows = [
         torch.autograd.grad(out[0, i] @ probe, x, retain_graph=True)[0][0].abs().sum(-1) > 0

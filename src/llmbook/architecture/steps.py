@@ -10,10 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from llmbook.core.models.attention import (
-    attention_weights,
-    causal_mask,
-)
+from llmbook.core.models.attention import attention_weights
+from llmbook.core.models.masks import causal_mask
 from llmbook.core.models.positions import rope_angles
 from llmbook.core.models.transformer import Block, Transformer
 

@@ -11,18 +11,18 @@ from llmbook.core.models.attention import (
     KVCache,
     attend,
     attention_weights,
-    causal_mask,
-    padding_mask,
-    prefix_mask,
 )
+from llmbook.core.models.masks import causal_mask, padding_mask, prefix_mask
 from llmbook.core.models.positions import (
     alibi_bias,
     alibi_slopes,
     apply_rope,
+    count_tokens,
     relative_bucket,
     rope_angles,
     rope_frequencies,
     sinusoidal,
+    sinusoids,
 )
 
 TOLERANCE = dict(atol=1e-5, rtol=1e-5)
@@ -78,36 +78,32 @@ def test_the_default_scale_divides_by_the_root_of_the_head_size():
     same(attend(q, k, v), attend(q / 4, k, v, scale=1.0))
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])
+def test_a_mask_of_zeros_and_ones_is_refused_and_not_added_to_the_scores(dtype):
+    q, k, v = qkv()
+    mask = causal_mask(5, 7).to(dtype)
+    for call in (lambda: attention_weights(q, k, mask), lambda: attend(q, k, v, mask)):
+        with pytest.raises(ValueError, match=rf"mask is of type {dtype}.*bool.*mask\.bool\(\)"):
+            call()
+    with pytest.raises(ValueError, match="mask is of type"):
+        Attention(16, 4)(torch.randn(1, 5, 16), mask=causal_mask(5).to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", ["none", "mask", "bias in float32", "bias of the same type"])
+def test_attend_keeps_the_type_of_its_queries(kind, dtype):
+    q, k, v = (x.to(dtype) for x in qkv())
+    bias = torch.randn(5, 7)
+    mask = {"none": None, "mask": causal_mask(5, 7), "bias in float32": bias}.get(kind, bias.to(dtype))
+    y = attend(q, k, v, mask)
+    assert attention_weights(q, k, mask).dtype == y.dtype == dtype
+    exact = attend(q.double(), k.double(), v.double(), mask if kind in ("none", "mask") else mask.double())
+    same(y.double(), exact, atol=8 * torch.finfo(dtype).eps + 1e-12, rtol=0)
+
+
 def test_very_large_scores_do_not_overflow():
     q, k, v = qkv()
     assert attend(q * 1e4, k * 1e4, v).isfinite().all()
-
-
-# ---------------------------------------------------------------------------------------------- masks
-
-
-@pytest.mark.parametrize("n_query, n_key", [(1, 1), (4, 4), (1, 6), (3, 6)])
-def test_a_causal_mask_lets_each_query_see_itself_and_what_is_before_it(n_query, n_key):
-    mask, past = causal_mask(n_query, n_key), n_key - n_query
-    assert mask.tolist() == [[j <= i + past for j in range(n_key)] for i in range(n_query)]
-
-
-@pytest.mark.parametrize("n_prefix", [0, 1, 3, 6])
-def test_a_prefix_mask_is_two_way_on_the_prefix_and_causal_after_it(n_prefix):
-    expected = [[j <= i or j < n_prefix for j in range(6)] for i in range(6)]
-    assert prefix_mask(6, n_prefix).tolist() == expected
-
-
-@pytest.mark.parametrize("n_prefix", [-1, 7])
-def test_a_prefix_outside_the_sequence_is_refused(n_prefix):
-    with pytest.raises(ValueError, match="between 0 and n_token = 6"):
-        prefix_mask(6, n_prefix)
-
-
-def test_a_padding_mask_hides_padding_from_every_query_and_head():
-    mask = padding_mask(torch.tensor([[1, 1, 0], [1, 0, 0]]))
-    assert mask.dtype == torch.bool and mask.shape == (2, 1, 1, 3)
-    assert mask.flatten(1).tolist() == [[True, True, False], [True, False, False]]
 
 
 # ------------------------------------------------------------------------------------------ positions
@@ -159,6 +155,32 @@ def test_rope_scores_depend_on_the_distance_only():
     scores = [apply_rope(q, *a) @ apply_rope(k, *a).mT for a in (here, there)]
     same(scores[0], scores[1], atol=1e-4, rtol=1e-4)
     assert (scores[0] - q @ k.mT).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+def test_rope_keeps_the_type_of_what_it_turns_and_turns_in_float32(dtype):
+    x, angles = torch.randn(2, 3, 6, 8).to(dtype), rope_angles(torch.arange(1000, 1006), 8)
+    turned = apply_rope(x, *angles)
+    assert turned.dtype == dtype
+    assert torch.equal(turned, apply_rope(x.double(), *(a.double() for a in angles)).to(dtype)) or (
+        (turned.double() - apply_rope(x.double(), *angles)).abs().max() < 4 * torch.finfo(dtype).eps
+    )
+
+
+def test_rows_can_have_positions_of_their_own():
+    where = torch.tensor([[0, 0, 1], [4, 5, 6]])
+    for one, both in zip(
+        (rope_angles(where[1], 8), (sinusoids(where[1], 6),), (alibi_bias(4, where[1], where[1])[0],)),
+        (rope_angles(where, 8), (sinusoids(where, 6),), (alibi_bias(4, where, where),)),
+        strict=True,
+    ):
+        for a, b in zip(one, both, strict=True):
+            assert len(b) == 2 and torch.equal(a, b[1])
+
+
+def test_positions_count_real_tokens_wherever_the_padding_stands():
+    is_token = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0], [1, 0, 1, 1]]).bool()
+    assert count_tokens(is_token).tolist() == [[0, 0, 0, 1], [0, 1, 1, 1], [0, 0, 1, 2]]
 
 
 def test_rope_leaves_position_zero_alone():
@@ -298,8 +320,9 @@ def test_cross_attention_reads_the_source_once_when_there_is_a_cache():
 @torch.no_grad()
 @pytest.mark.parametrize("n_kv_head", [4, 2, 1])
 @pytest.mark.parametrize("kind", ["full", "causal", "mask", "bias"])
-def test_recording_the_weights_changes_no_output(kind, n_kv_head):
-    attn, x = Attention(16, 4, n_kv_head), torch.randn(2, 5, 16)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_recording_the_weights_changes_no_output(kind, n_kv_head, dtype):
+    attn, x = Attention(16, 4, n_kv_head).to(dtype), torch.randn(2, 5, 16).to(dtype)
     options = {
         "full": {},
         "causal": {"causal": True},
@@ -309,8 +332,23 @@ def test_recording_the_weights_changes_no_output(kind, n_kv_head):
     plain = attn(x, **options)
     assert attn.weights is None
     attn.record = True
-    same(attn(x, **options), plain)
-    assert attn.weights.shape == (2, 4, 5, 5)
+    close = TOLERANCE if dtype == torch.float32 else dict(atol=4 * torch.finfo(dtype).eps, rtol=0)
+    same(attn(x, **options), plain, **close)
+    assert attn.weights.shape == (2, 4, 5, 5) and attn.weights.dtype == dtype
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("kind", ["mask", "bias"])
+def test_a_mask_given_besides_causality_restricts_further(kind, record):
+    attn, x = Attention(16, 4, 2), torch.randn(2, 5, 16)
+    attn.record = record
+    seen = torch.tensor([True, False, True, True, True])
+    mask = seen if kind == "mask" else torch.zeros(5, 5).masked_fill(~seen, -math.inf)
+    visible = causal_mask(5) & seen
+    same(attn(x, mask=mask, causal=True), by_hand(attn, x, visible))
+    if record:
+        assert (attn.weights[..., ~visible] == 0).all()
 
 
 @torch.no_grad()
@@ -355,6 +393,24 @@ def test_a_cache_returns_everything_appended_so_far_in_order():
             keys, values = cache.append(layer, k[:, :, start:end] + layer, v[:, :, start:end] - layer)
             assert torch.equal(keys, k[:, :, :end] + layer) and torch.equal(values, v[:, :, :end] - layer)
         cache.length = end
+
+
+def test_a_cache_filled_for_two_rows_refuses_one():
+    cache, two = KVCache(1, 9), torch.zeros(2, 1, 2, 4)
+    cache.append(0, two, two)
+    cache.length = 2
+    with pytest.raises(ValueError, match="batch of 2 rows and now gets 1"):
+        cache.append(0, two[:1], two[:1])
+
+
+def test_a_cache_remembers_which_tokens_were_padding():
+    cache, is_token = KVCache(1, 9), torch.tensor([[False, True], [True, True]])
+    assert cache.with_new(None, 2, 2) is None
+    cache.length, cache.is_token = 2, cache.with_new(is_token, 2, 2)
+    assert cache.with_new(None, 2, 1).tolist() == [[False, True, True], [True, True, True]]
+    late = KVCache(1, 9)
+    late.length = 1
+    assert late.with_new(is_token, 2, 2).tolist() == [[True, False, True], [True, True, True]]
 
 
 def test_a_full_cache_says_how_much_room_is_needed():

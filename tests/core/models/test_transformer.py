@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from llmbook.core.models.attention import KVCache, causal_mask, padding_mask
+from llmbook.core.models.attention import Attention, KVCache
 from llmbook.core.models.config import ACTIVATIONS, CHOICES, Config
+from llmbook.core.models.masks import causal_mask, padding_mask, prefix_mask
 from llmbook.core.models.positions import sinusoidal
 from llmbook.core.models.transformer import (
     Block,
@@ -43,7 +44,7 @@ def loud(model, scale=8.0):
 
 
 def make(**options):
-    config = replace(SMALL, n_kv_head=0, head_dim=0, d_ff=0, **options)
+    config = replace(SMALL, **{"n_kv_head": 0, "head_dim": 0, "d_ff": 0, **options})
     return loud(EncoderDecoder(config) if config.n_encoder_layer else Transformer(config))
 
 
@@ -130,16 +131,71 @@ def test_batch_of_three_equals_three_singles(position, mask):
     same(model(x), torch.cat([model(row[None]) for row in x]))
 
 
+PADDINGS = {  # lengths 8, 5 and 1, and padding elsewhere
+    "right": torch.tensor([[1] * 8, [1] * 5 + [0] * 3, [1] + [0] * 7]).bool(),
+    "left": torch.tensor([[1] * 8, [0] * 3 + [1] * 5, [0] * 7 + [1]]).bool(),
+    "both sides": torch.tensor([[1] * 8, [0] + [1] * 5 + [0] * 2, [0] * 3 + [1] + [0] * 4]).bool(),
+}
+
+
 @torch.no_grad()
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("side", PADDINGS)
+@pytest.mark.parametrize("mask", ["causal", "full"])
 @pytest.mark.parametrize("position", POSITIONS)
-def test_a_padded_batch_equals_its_rows_alone_and_padding_is_never_read(position):
-    model, lengths, x = make(position=position, mask="full"), (8, 5, 1), ids(3, 8)
-    is_token = torch.arange(8)[None] < torch.tensor(lengths)[:, None]
-    y = model(x, mask=padding_mask(is_token))
-    other = model(x.where(is_token, 49), mask=padding_mask(is_token))
-    for i, n in enumerate(lengths):
-        same(y[i : i + 1, :n], model(x[i : i + 1, :n]))
-        assert torch.equal(y[i, :n], other[i, :n])
+def test_a_padded_batch_equals_its_rows_alone_and_padding_is_never_read(position, mask, side, record):
+    model, is_token, x = make(position=position, mask=mask, n_kv_head=2), PADDINGS[side], ids(3, 8)
+    for layer in model.modules():
+        if isinstance(layer, Attention):
+            layer.record = record
+    y = model(x, is_token=is_token)
+    other = model(x.where(is_token, 49), is_token=is_token)
+    assert y.isfinite().all()
+    for i in range(3):
+        same(y[i, is_token[i]], model(x[i : i + 1, is_token[i]])[0])
+        assert torch.equal(y[i, is_token[i]], other[i, is_token[i]])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pieces", [(1,) * 8, (4, 1, 3), (8, 1, 1, 2)], ids=str)
+@pytest.mark.parametrize("position", POSITIONS)
+def test_cache_equals_no_cache_with_padding_on_the_left(position, pieces):
+    model, x = make(position=position, n_kv_head=2), ids(3, sum(pieces))
+    is_token = torch.nn.functional.pad(PADDINGS["left"], (0, sum(pieces) - 8), value=True)
+    cache, out = KVCache(2, 12), []
+    for piece, known in zip(x.split(pieces, 1), is_token.split(pieces, 1), strict=True):
+        said = None if known.all() and cache.length >= 8 else known  # only the padding has to be said
+        out.append(model(piece, is_token=said, cache=cache))
+    together, whole = torch.cat(out, 1), model(x, is_token=is_token)
+    same(together[is_token], whole[is_token])
+
+
+@pytest.mark.parametrize("side", PADDINGS)
+@pytest.mark.parametrize("position", POSITIONS)
+def test_padding_spoils_no_gradient(position, side):
+    model, x = make(position=position), ids(3, 8)
+    model(x, is_token=PADDINGS[side])[PADDINGS[side]].logsumexp(-1).sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("position", POSITIONS)
+def test_every_kind_of_position_runs_in_every_floating_type(position, record, dtype):
+    model, x, is_token = make(position=position, n_kv_head=2), ids(3, 8), PADDINGS["left"]
+    exact, cache = model(x, is_token=is_token)[is_token], KVCache(2, 8)
+    model.to(dtype)
+    for layer in model.modules():
+        if isinstance(layer, Attention):
+            layer.record = record
+    padded = model(x, is_token=is_token)[is_token]
+    pieces = [model(x[:, part], is_token=is_token[:, part], cache=cache) for part in (slice(5), slice(5, 8))]
+    scale = float(exact.abs().max())
+    for y in (padded, torch.cat(pieces, 1)[is_token], model(x[:1])[0]):
+        assert y.dtype == dtype
+        error = float((y - exact[: len(y)]).abs().max()) / scale
+        assert error < (1e-5 if dtype == torch.float64 else 16 * torch.finfo(dtype).eps)
 
 
 @torch.no_grad()
@@ -153,14 +209,55 @@ def test_an_encoder_decoder_never_reads_padding_of_the_source(position):
     assert (y[1] - model(source, target)[1]).abs().max() > 1e-4
 
 
-@torch.no_grad()
-def test_a_given_mask_replaces_the_configured_one():
-    decoder = make(position="rope")
+def as_encoder(decoder):
     encoder = Transformer(replace(decoder.config, mask="full"))
     encoder.load_state_dict(decoder.state_dict())
-    x = ids(1, 6)
-    same(decoder(x, mask=torch.ones(6, 6, dtype=torch.bool)), encoder(x))
+    return encoder
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_no_mask_gives_a_decoder_back_the_future(position):
+    decoder, x = make(position=position), ids(2, 6)
+    everything = torch.ones(6, 6, dtype=torch.bool)
+    same(decoder(x, mask=everything), decoder(x))
+    same(decoder(x, mask=padding_mask(x >= 0)), decoder(x))
+    hidden = padding_mask(torch.arange(6)[None] != 1)
+    same(decoder(x, mask=hidden), decoder(x, mask=hidden & causal_mask(6)))
+    changed = x.clone()
+    changed[:, 4] = (changed[:, 4] + 1) % 50
+    for mask in (everything, padding_mask(x >= 0), hidden, prefix_mask(6, 5)):
+        assert torch.equal(decoder(x, mask=mask)[:, :4], decoder(changed, mask=mask)[:, :4])
+        assert torch.equal(decoder(x, is_token=x >= 0)[:, :4], decoder(changed, is_token=x >= 0)[:, :4])
+
+
+@torch.no_grad()
+def test_causal_false_takes_causality_away_and_causal_true_adds_it():
+    decoder, x = make(position="rope"), ids(2, 6)
+    encoder = as_encoder(decoder)
+    same(decoder(x, causal=False), encoder(x))
+    same(encoder(x, causal=True), decoder(x))
     same(encoder(x, mask=causal_mask(6)), decoder(x))
+    same(decoder(x, mask=prefix_mask(6, 3), causal=False), encoder(x, mask=prefix_mask(6, 3)))
+    changed = x.clone()
+    changed[:, 2] = (changed[:, 2] + 1) % 50
+    seen = decoder(x, mask=prefix_mask(6, 3), causal=False) - decoder(
+        changed, mask=prefix_mask(6, 3), causal=False
+    )
+    assert seen.abs().amax(-1).min() > 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_last_position_alone_is_the_last_of_all(tied):
+    model, x = make(tied=tied), ids(2, 6)
+    rows = []
+    model.head.register_forward_hook(lambda module, inputs, out: rows.append(inputs[0].shape[1]))
+    same(model(x, last_only=True), model(x)[:, -1:])
+    both, memory = make(n_encoder_layer=1, tied=tied), None
+    memory = both.encode(x)
+    same(both.decode(x, memory, last_only=True), both.decode(x, memory)[:, -1:])
+    assert rows == [1, 6]
 
 
 @torch.no_grad()
@@ -250,7 +347,7 @@ def test_the_encoder_equals_torchs(norm_first, activation, parity_report):
     x, is_token = torch.randn(2, 7, 32), torch.arange(7)[None] < torch.tensor([[7], [4]])
     same(ours(x), theirs(x))
     same(ours(x, mask=causal_mask(7)), theirs(x, mask=~causal_mask(7)))
-    masked = ours(x, mask=padding_mask(is_token)), theirs(x, src_key_padding_mask=~is_token)
+    masked = ours(x, is_token=is_token), theirs(x, src_key_padding_mask=~is_token)
     same(*(y[is_token] for y in masked))
     difference = float((ours(x) - theirs(x)).abs().max())
     parity_report(f"torch.nn.TransformerEncoder, {activation}, norm_first={norm_first}: {difference:.1e}")
@@ -362,6 +459,48 @@ def test_a_new_models_first_guess_is_nearly_uniform():
 def test_ids_of_the_wrong_kind_or_shape_are_refused(bad):
     with pytest.raises(ValueError, match=r"integers of shape \(B, T\)|holds 0 tokens"):
         Transformer(SMALL)(bad)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32], ids=str)
+def test_ids_of_any_integer_type_are_read(dtype):
+    model, both, x = make(token_types=2), make(n_encoder_layer=1), ids(2, 5)
+    types = torch.tensor([0, 0, 1, 1, 1]).expand(2, 5)
+    assert torch.equal(model(x.to(dtype), token_types=types.to(dtype)), model(x, token_types=types))
+    assert torch.equal(both(x.to(dtype), x.to(dtype)), both(x, x))
+
+
+@torch.no_grad()
+def test_is_token_of_another_shape_is_refused_with_both_shapes():
+    for shape in ((2, 4), (1, 5), (2, 1, 5)):
+        with pytest.raises(ValueError, match=r"is_token is \(.*\); it must be \(2, 5\)"):
+            make()(ids(2, 5), is_token=torch.ones(shape, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"is_token is \(2, 4\); it must be \(2, 5\)"):
+        model = make(n_encoder_layer=1)
+        model.decode(ids(2, 3), model.encode(ids(2, 5)), torch.ones(2, 4))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "mask",
+    [torch.ones(5, 5), torch.ones(5, 5).long(), *(torch.ones(s) > 0 for s in ((2, 4), (2, 5), (2, 5, 5)))],
+    ids=lambda m: f"{m.dtype} {tuple(m.shape)}",
+)
+def test_a_mask_that_does_not_say_who_may_look_at_whom_is_refused(mask):
+    with pytest.raises(
+        ValueError, match=r"mask is torch\..*must be bool.*\(5, 5\) or \(B, 1, 5, 5\).*is_token"
+    ):
+        make()(ids(2, 5), mask=mask)
+
+
+@torch.no_grad()
+def test_a_cache_filled_for_two_rows_refuses_one_and_stays_as_it_was():
+    model, cache, x = make(), KVCache(2, 9), ids(2, 5)
+    model(x[:, :3], cache=cache)
+    for is_token in (None, torch.ones(1, 2)):
+        with pytest.raises(ValueError, match="batch of 2 rows and now gets 1"):
+            model(x[:1, 3:], cache=cache, is_token=is_token)
+    same(model(x[:, 3:], cache=cache), model(x)[:, 3:])
 
 
 @pytest.mark.parametrize("bad, span", [([[0, 50]], "from 0 to 50"), ([[-1, 3]], "from -1 to 3")])

@@ -1,10 +1,8 @@
-"""Attention, its masks and its sense of position.
+"""Attention: queries look at keys and take what the values hold.
 
-Scaled dot-product attention is Vaswani et al. 2017, section 3.2 (arXiv:1706.03762). Positions come in four
-kinds: sinusoidal (the same paper), rotary (RoPE, Su et al. 2021, arXiv:2104.09864), linear biases (ALiBi,
-Press et al. 2021, arXiv:2108.12409) and T5's bucketed relative biases (Raffel et al. 2020, section 2.1,
-arXiv:1910.10683). Key/value heads can be shared (MQA, Shazeer 2019, arXiv:1911.02150; GQA, Ainslie et al.
-2023, arXiv:2305.13245).
+Scaled dot-product attention is Vaswani et al. 2017, section 3.2 (arXiv:1706.03762). Key/value heads can
+be shared (MQA, Shazeer 2019, arXiv:1911.02150; GQA, Ainslie et al. 2023, arXiv:2305.13245). Who may look at whom is
+in ``masks``, the sense of position in ``positions``.
 
 Left out on purpose: dropout, sliding windows, and kernels that never store the T x S matrix
 (``F.scaled_dot_product_attention`` does that when nobody asks to see the weights).
@@ -20,44 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llmbook.core.models.masks import causal_mask, check_mask, restrict_to_past
+from llmbook.core.models.masks import padding_mask as padding_mask  # read from here by the architecture page
+from llmbook.core.models.masks import prefix_mask as prefix_mask
 from llmbook.core.models.positions import apply_rope
-
-# ---------------------------------------------------------------------------------------------- masks
-
-
-def causal_mask(n_query: int, n_key: int | None = None) -> Tensor:
-    """Who may look at whom when nobody may look ahead: bool (T, S), True where looking is allowed.
-
-    With more keys than queries, the queries are the last ``n_query`` positions (that is what a cache needs).
-
-    >>> causal_mask(3).int().tolist()
-    [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
-    """
-    n_key = n_query if n_key is None else n_key
-    return torch.ones(n_query, n_key, dtype=torch.bool).tril(n_key - n_query)
-
-
-def prefix_mask(n_token: int, n_prefix: int) -> Tensor:
-    """Everybody sees the prefix; after it, only the past: bool (T, T).
-
-    Raises ``ValueError`` when the prefix is negative or longer than the sequence.
-
-    >>> prefix_mask(4, 2).int().tolist()
-    [[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
-    """
-    if not 0 <= n_prefix <= n_token:
-        raise ValueError(f"n_prefix is {n_prefix}; it has to lie between 0 and n_token = {n_token}")
-    mask = causal_mask(n_token)
-    mask[:, :n_prefix] = True
-    return mask
-
-
-def padding_mask(is_token: Tensor) -> Tensor:
-    """(B, S) True at real tokens -> (B, 1, 1, S), so that no query looks at padding."""
-    return is_token[:, None, None, :].bool()
-
-
-# ------------------------------------------------------------------------------------------ attention
 
 
 def attention_weights(
@@ -69,15 +33,17 @@ def attention_weights(
     """How much each query looks at each key: softmax(q k^T / sqrt(D)), (B, H, T, S).
 
     Rows sum to 1 (to 0 where a query may look nowhere, as on padding). ``mask`` is bool
-    (True: may look) or a float bias to add; anything that broadcasts to (B, H, T, S).
+    (True: may look) or a float bias to add; anything that broadcasts to (B, H, T, S). The weights have the type of
+    ``q``. Raises ``ValueError`` for a mask of whole numbers.
     """
+    check_mask(mask)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     scores = q @ k.mT * scale  # (B, H, T, D) @ (B, H, D, S) -> (B, H, T, S)
     if mask is not None and mask.dtype == torch.bool:
         scores = scores.masked_fill(~mask, -math.inf)
     elif mask is not None:
         scores = scores + mask
-    weights = scores.softmax(dim=-1)
+    weights = scores.softmax(dim=-1).to(q.dtype)
     return weights.masked_fill(scores == -math.inf, 0.0)  # where all is forbidden: not NaN
 
 
@@ -101,19 +67,26 @@ def attend(
 def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float) -> Tensor:
     """PyTorch's kernel: the numbers of ``attend``, without ever storing the (T, S) weights.
 
+    Keys and values may have fewer heads, (B, G, S, D): the kernel shares them among queries without copying.
     On a CPU under autocast it gets float32: its backward pass in bfloat16 is several times slower there.
     """
     if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
             return fused(q.float(), k.float(), v.float(), mask, causal, scale)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal, scale=scale)
+    check_mask(mask)
+    if mask is not None and mask.is_floating_point():
+        mask = mask.to(q.dtype)  # the kernels for GPUs accept no other
+    shared = k.shape[1] != q.shape[1]
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=shared
+    )
 
 
 class KVCache:
     """Keys and values of the tokens seen so far, so that each new token is computed once.
 
     Memory: 2 (keys and values) x n_layer x B x G x S x D x bytes per number. ``G`` is all that MQA and GQA
-    change.
+    change. Which of the tokens are padding is kept as well, so that a prompt's padding is said only once.
     """
 
     def __init__(self, n_layer: int, max_tokens: int):
@@ -123,9 +96,34 @@ class KVCache:
         self.cross: list[tuple[Tensor, Tensor] | None] = [
             None
         ] * n_layer  # of the encoder's output, made once
+        self.is_token: Tensor | None = None  # (B, S), None while there is no padding
+
+    def check_rows(self, n_row: int) -> None:
+        """Raise ``ValueError`` for another number of rows than the cache was filled with."""
+        if self.keys[0] is not None and len(self.keys[0]) != n_row:
+            raise ValueError(
+                f"the cache was filled with a batch of {len(self.keys[0])} rows and now gets {n_row}: "
+                "give the same rows, or a new cache"
+            )
+
+    def with_new(self, is_token: Tensor | None, n_row: int, n_new: int) -> Tensor | None:
+        """Real tokens among those kept and the (B, T) new ones: (B, S); None on either side means all."""
+        self.check_rows(n_row)
+        if is_token is None and self.is_token is None:
+            return None
+        device = (is_token if is_token is not None else self.is_token).device  # type: ignore[union-attr]
+        kept, new = (
+            torch.ones(n_row, n, dtype=torch.bool, device=device) if part is None else part
+            for part, n in ((self.is_token, self.length), (is_token, n_new))
+        )
+        return torch.cat((kept, new), dim=1)
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (B, G, T, D) behind what is there; return everything so far, (B, G, S, D)."""
+        """Store (B, G, T, D) behind what is there; return everything so far, (B, G, S, D).
+
+        Raises ``ValueError`` when there is no room, or for another number of rows.
+        """
+        self.check_rows(len(k))
         end = self.length + k.shape[2]
         if end > self.max_tokens:
             raise ValueError(f"the cache holds {self.max_tokens} tokens and {end} are needed; make it larger")
@@ -202,12 +200,13 @@ class Attention(nn.Module):
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
         """Attend in every head, then concatenate the heads and project: (B, T, C)."""
-        group = self.n_head // self.n_kv_head
-        if group > 1:  # each key/value head serves `group` query heads
-            k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)  # (B, H, S, D)
-        if causal and (self.record or q.shape[2] != k.shape[2]):  # the kernel's own flag is for T = S only
-            mask, causal = causal_mask(q.shape[2], k.shape[2]).to(q.device), False
+        if causal:
+            mask, causal = restrict_to_past(mask, q.shape[2], k.shape[2], q.device)
         if self.record:
+            group = self.n_head // self.n_kv_head  # each key/value head serves `group` query heads
+            k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)  # (B, H, S, D)
+            if causal:
+                mask = causal_mask(q.shape[2], device=q.device)
             self.weights = attention_weights(q, k, mask, self.scale)
             y = self.weights @ v  # (B, H, T, D)
         else:
@@ -224,7 +223,7 @@ class Attention(nn.Module):
         cache: KVCache | None = None,
         layer: int = 0,
     ) -> Tensor:
-        """Self-attention over ``x`` (B, T, C). ``causal`` is the fast way to say ``mask=causal_mask(T)``."""
+        """Self-attention over ``x`` (B, T, C). ``causal`` forbids the future, besides what ``mask`` forbids."""
         q, k, v = self.project(x, x, rope)
         if cache is not None:
             k, v = cache.append(layer, k, v)

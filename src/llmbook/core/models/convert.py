@@ -4,7 +4,7 @@ One table of names per family is all it takes: the architectures differ in their
 names on the left are the checkpoints' own (transformers' layout), those on the right are ours. GPT-2 stores
 its projections transposed and q, k, v in one matrix; everything else is renamed only.
 
-Left out on purpose: training heads other than the language-model head, and quantised checkpoints
+Left out on purpose: heads that predict no words (BERT's pooler and next-sentence guess), and quantised checkpoints
 (``pretrained`` dequantises those first).
 """
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from llmbook.core.models.config import Config
+from llmbook.core.models.heads import MaskedHead, NoHead
 from llmbook.core.models.transformer import EncoderDecoder, Transformer
 
 ACTIVATION_NAMES = {
@@ -61,6 +62,9 @@ BERT = {
     r"(?:bert\.)?encoder\.layer\.(\d+)\.intermediate\.dense": r"stack.blocks.\1.ff.up",
     r"(?:bert\.)?encoder\.layer\.(\d+)\.output\.dense": r"stack.blocks.\1.ff.down",
     r"(?:bert\.)?encoder\.layer\.(\d+)\.output\.LayerNorm": r"stack.blocks.\1.norm2",
+    r"cls\.predictions\.transform\.dense": "head.dense",
+    r"cls\.predictions\.transform\.LayerNorm": "head.norm",
+    r"cls\.predictions(?:\.decoder)?": "head",  # the bias is stored under both names
 }
 _T5 = r"(encoder|decoder)\.block\.(\d+)\.layer"
 T5 = {
@@ -87,7 +91,7 @@ ONLY = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "a
         "is_decoder": False, "position_embedding_type": "absolute", "relative_attention_num_buckets": 32,
         "relative_attention_max_distance": 128, "attention_bias": False, "mlp_bias": False}  # fmt: skip
 IGNORED = re.compile(
-    r"pooler\.|position_ids|\.attn\.(masked_)?bias$|^cls\.|rotary_emb|(en|de)coder\.embed_tokens|EncDecAttention.relative"
+    r"pooler\.|position_ids|\.attn\.(masked_)?bias$|^cls\.seq_relationship\.|rotary_emb|(en|de)coder\.embed_tokens|EncDecAttention.relative"
 )
 
 
@@ -185,7 +189,7 @@ def _bert_config(c: Mapping[str, Any]) -> Config:
         vocab_size=c["vocab_size"], block_size=c["max_position_embeddings"], n_layer=c["num_hidden_layers"],
         n_head=c["num_attention_heads"], n_embd=c["hidden_size"], d_ff=c["intermediate_size"],
         norm_eps=c["layer_norm_eps"], norm_first=False, embed_norm=True, token_types=c["type_vocab_size"],
-        activation=_activation(c["hidden_act"]), mask="full",
+        activation=_activation(c["hidden_act"]), mask="full", tied=c.get("tie_word_embeddings", True),
     )  # fmt: skip
 
 
@@ -207,22 +211,25 @@ def _t5_config(c: Mapping[str, Any]) -> Config:
 def build(config: Mapping[str, Any], state: Mapping[str, Tensor]) -> Transformer | EncoderDecoder:
     """Our model with a checkpoint's weights, ready to run: ``config`` as in its config.json.
 
-    Weights are taken over, not copied, so a memory-mapped checkpoint costs no second copy.
+    Weights are taken over, not copied, so a memory-mapped checkpoint costs no second copy. A BERT gets the output
+    layer that guesses masked words if the checkpoint has one; otherwise it has ``hidden`` and no logits.
     Raises ``ValueError`` when a weight is missing, left over, or of another shape.
     """
-    ours = read_config(config)
+    ours, weights = read_config(config), to_ours(config["model_type"], state)
     with torch.device("meta"):
         model: Transformer | EncoderDecoder = (
             EncoderDecoder(ours) if ours.n_encoder_layer else Transformer(ours)
         )
-    weights = to_ours(config["model_type"], state)
-    if ours.tied and "embed.weight" in weights:
+        if config["model_type"] == "bert":
+            model.head = MaskedHead(ours) if any(name.startswith("head.") for name in weights) else NoHead()
+    tied = ours.tied and not isinstance(model.head, NoHead)
+    if tied and "embed.weight" in weights:
         weights["head.weight"] = weights["embed.weight"]
     problems = compare(model, weights)
     if problems:
         raise ValueError("this checkpoint does not fit its configuration: " + "; ".join(problems[:5]))
     model.load_state_dict(weights, assign=True)
-    if ours.tied:
+    if tied:
         model.head.weight = model.embed.weight
     return model.eval()
 

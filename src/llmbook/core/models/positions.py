@@ -6,7 +6,10 @@ section 2.1, arXiv:1910.10683). Learned positions are an embedding in ``transfor
 
 Left out on purpose: what stretches positions beyond their training (position interpolation, YaRN).
 
-Shapes: T queries, S keys, C channels, H heads, D head size.
+Positions are counted per row where rows are padded: (B, T) instead of (T,), and what follows from them gains the
+same B in front.
+
+Shapes: B batch, T queries, S keys, C channels, H heads, D head size.
 """
 
 from __future__ import annotations
@@ -17,16 +20,34 @@ import torch
 from torch import Tensor
 
 
+def count_tokens(is_token: Tensor) -> Tensor:
+    """Positions (B, S) that count real tokens only, from 0; padding in front stands at 0 too.
+
+    >>> count_tokens(torch.tensor([[False, False, True, True]])).tolist()
+    [[0, 0, 0, 1]]
+    """
+    return (is_token.long().cumsum(-1) - 1).clamp(min=0)
+
+
 def sinusoidal(n_token: int, n_embd: int, base: float = 10_000.0) -> Tensor:
     """Sines on the even channels, cosines on the odd ones (Vaswani et al. 2017, section 3.5): (T, C).
 
     >>> sinusoidal(2, 4)[0].tolist()
     [0.0, 1.0, 0.0, 1.0]
     """
+    return sinusoids(torch.arange(n_token), n_embd, base)
+
+
+def sinusoids(positions: Tensor, n_embd: int, base: float = 10_000.0) -> Tensor:
+    """The rows of ``sinusoidal`` at any ``positions``: (..., T) -> (..., T, C), in float32.
+
+    Raises ``ValueError`` for an odd number of channels.
+    """
     if n_embd % 2:
         raise ValueError(f"n_embd is {n_embd}; sinusoidal positions need an even number of channels")
-    angle = torch.outer(torch.arange(n_token).float(), rope_frequencies(n_embd, base))  # (T, C/2)
-    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)  # (T, C)
+    frequencies = rope_frequencies(n_embd, base).to(positions.device)  # (C/2,)
+    angle = positions[..., None].float() * frequencies  # (..., T, C/2)
+    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)  # (..., T, C)
 
 
 def rope_frequencies(head_dim: int, base: float = 10_000.0) -> Tensor:
@@ -35,16 +56,19 @@ def rope_frequencies(head_dim: int, base: float = 10_000.0) -> Tensor:
 
 
 def rope_angles(positions: Tensor, head_dim: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of every position's turn: two tensors (T, D)."""
-    angle = torch.outer(positions.float(), rope_frequencies(head_dim, base).to(positions.device))  # (T, D/2)
-    angle = torch.cat((angle, angle), dim=-1)  # (T, D): channel i is paired with channel i + D/2
+    """Cosines and sines of every position's turn: (..., T) -> two tensors (..., T, D), always in float32."""
+    frequencies = rope_frequencies(head_dim, base).to(positions.device)  # (D/2,)
+    angle = positions[..., None].float() * frequencies  # (..., T, D/2)
+    angle = torch.cat((angle, angle), dim=-1)  # (..., T, D): channel i is paired with channel i + D/2
     return angle.cos(), angle.sin()
 
 
 def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn queries or keys (B, H, T, D) by an angle that grows with position; lengths stay what they were.
 
-    Channel i turns together with channel i + D/2, as LLaMA's weights expect.
+    Channel i turns together with channel i + D/2, as LLaMA's weights expect. ``cos`` and ``sin`` broadcast to
+    (B, H, T, D). The turn is computed in their float32, whatever the type of ``x``, which the result keeps:
+    a bfloat16 cannot even tell position 256 from 257.
 
     >>> x = torch.randn(1, 1, 5, 8)
     >>> turned = apply_rope(x, *rope_angles(torch.arange(5), 8))
@@ -52,7 +76,7 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     True
     """
     left, right = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-right, left), dim=-1) * sin
+    return (x * cos + torch.cat((-right, left), dim=-1) * sin).to(x.dtype)
 
 
 def alibi_slopes(n_head: int) -> Tensor:
@@ -68,8 +92,11 @@ def alibi_slopes(n_head: int) -> Tensor:
 
 
 def alibi_bias(n_head: int, query: Tensor, key: Tensor) -> Tensor:
-    """Minus slope times distance, added to scores: (1, H, T, S); positions ``query`` (T,), ``key`` (S,)."""
-    distance = (query[:, None] - key[None, :]).abs()  # (T, S)
+    """Minus slope times distance, added to scores: (1, H, T, S); positions ``query`` (T,), ``key`` (S,).
+
+    Positions per row, (B, T) and (B, S), give (B, H, T, S).
+    """
+    distance = (query[..., :, None] - key[..., None, :]).abs().unsqueeze(-3)  # (1, T, S) or (B, 1, T, S)
     return -alibi_slopes(n_head).to(query.device)[None, :, None, None] * distance
 
 

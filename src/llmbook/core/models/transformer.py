@@ -22,17 +22,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from llmbook.core.models.attention import Attention, KVCache, causal_mask, padding_mask
+from llmbook.core.models.attention import Attention, KVCache
 from llmbook.core.models.config import ACTIVATIONS, Config
+from llmbook.core.models.masks import (
+    check_is_token,
+    check_visible,
+    padding_mask,
+    restrict,
+    restrict_to_past,
+)
 from llmbook.core.models.positions import (
     alibi_bias,
+    count_tokens,
     relative_bucket,
     rope_angles,
-    sinusoidal,
+    sinusoids,
 )
 from llmbook.core.text.tokens import check_ids
 
@@ -169,63 +178,81 @@ class Stack(nn.Module):
         self.norm = make_norm(config) if config.norm_first else nn.Identity()
 
     def add_positions(self, x: Tensor, where: Tensor) -> Tensor:
-        """Positions that are vectors, added to the embeddings."""
+        """Positions that are vectors, added to the embeddings; ``where`` (B, T), or (1, T) for all rows alike."""
         if self.config.position == "learned":
             x = x + self.position(where)
-        if self.config.position == "sinusoidal":
-            table = sinusoidal(self.config.block_size, self.config.n_embd).to(x.device, x.dtype)
-            x = x * self.config.n_embd**0.5 + table[where]  # section 3.4: the embeddings are scaled up first
+        if self.config.position == "sinusoidal":  # section 3.4: the embeddings are scaled up first
+            x = x * self.config.n_embd**0.5 + sinusoids(where, self.config.n_embd).to(x.dtype)
         return self.embed_norm(x)
 
-    def score_bias(self, where: Tensor, n_key: int) -> Tensor | None:
-        """Positions that are numbers added to the attention scores: (1, H, T, S), or None."""
-        key = torch.arange(n_key, device=where.device)
+    def score_bias(self, query: Tensor, key: Tensor) -> Tensor | None:
+        """Positions (B, T) and (B, S) as numbers to add to the attention scores: (B, H, T, S), or None."""
         if self.config.position == "alibi":
-            return alibi_bias(self.config.n_head, where, key)
+            return alibi_bias(self.config.n_head, query, key)
         if self.config.position == "relative":
-            bucket = relative_bucket(key[None, :] - where[:, None], bidirectional=self.config.mask == "full")
-            return self.relative(bucket).permute(2, 0, 1)[None]  # (T, S, H) -> (1, H, T, S)
+            distance = key[:, None, :] - query[:, :, None]  # (B, T, S)
+            bucket = relative_bucket(distance, bidirectional=self.config.mask == "full")
+            return self.relative(bucket).movedim(-1, 1)  # (B, T, S, H) -> (B, H, T, S)
         return None
 
-    def context(self, where: Tensor, n_key: int, mask: Tensor | None) -> Context:
-        """Fold the mask and the positional bias into one; with neither, leave it to the fast path."""
-        c, bias = Context(), self.score_bias(where, n_key)
+    def context(
+        self, query: Tensor, key: Tensor, is_token: Tensor | None, mask: Tensor | None, causal: bool
+    ) -> Context:
+        """Fold all that restricts attention into one mask, or into none where the kernel's own flag is enough."""
+        c, (n_query, n_key) = Context(mask=self.score_bias(query, key)), (query.shape[1], key.shape[1])
         if self.config.position == "rope":
-            c.rope = rope_angles(where, self.config.head_dim, self.config.rope_theta)
-        if mask is None and self.config.mask == "causal":
-            if bias is None and len(where) == n_key:
-                c.causal = True
-                return c
-            mask = causal_mask(len(where), n_key).to(where.device)
-        c.mask = mask
-        if bias is not None:
-            c.mask = bias if mask is None else bias.masked_fill(~mask, float("-inf"))
+            cos, sin = rope_angles(query, self.config.head_dim, self.config.rope_theta)  # (B, T, D)
+            c.rope = cos[:, None], sin[:, None]  # for every head: (B, 1, T, D)
+        if mask is not None:
+            c.mask = restrict(c.mask, check_visible(mask, n_query, n_key))
+        if is_token is not None:
+            visible = padding_mask(is_token)  # (B, 1, 1, S)
+            if causal and n_query > 1:  # padding in front would look nowhere: it may look at itself
+                index = torch.arange(n_key, device=key.device)
+                visible = visible | (index == index[-n_query:, None])  # (B, 1, T, S)
+            c.mask = restrict(c.mask, visible)
+        if causal:
+            c.mask, c.causal = restrict_to_past(c.mask, n_query, n_key, key.device)
         return c
 
     def forward(
         self,
         x: Tensor,
         *,
+        is_token: Tensor | None = None,
         mask: Tensor | None = None,
+        causal: bool | None = None,
         cache: KVCache | None = None,
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
     ) -> Tensor:
-        """``mask`` replaces the configured one: True where looking is allowed, (T, S) or (B, 1, T, S)."""
-        past = cache.length if cache is not None else 0
-        n_key = past + x.shape[1]
+        """Run all blocks on embeddings (B, T, C); a token looks where everything that is given lets it look.
+
+        Args:
+            is_token: (B, T), False at padding, which nobody looks at and which takes up no position.
+            mask: bool, True where looking is allowed, (T, S) or (B, 1, T, S).
+            causal: whether the future is hidden; None: as configured.
+            cache: keys and values of earlier tokens (and of their padding).
+            memory: the encoder's output (B, S, C), looked at where ``memory_mask`` allows.
+        """
+        n_past = cache.length if cache is not None else 0
+        n_key = n_past + x.shape[1]
         if n_key > self.config.block_size:
             raise ValueError(
                 f"{n_key} tokens do not fit into a context of block_size = {self.config.block_size}"
             )
-        where = torch.arange(past, n_key, device=x.device)
-        c = self.context(where, n_key, mask)
+        is_token = check_is_token(is_token, x)
+        if cache is not None:
+            is_token = cache.with_new(is_token, *x.shape[:2])
+        key = torch.arange(n_key, device=x.device)[None] if is_token is None else count_tokens(is_token)
+        causal = self.config.mask == "causal" if causal is None else causal
+        c = self.context(key[:, n_past:], key, is_token, mask, causal)
         c.cache, c.memory, c.memory_mask = cache, memory, memory_mask
-        x = self.add_positions(x, where)
+        x = self.add_positions(x, key[:, n_past:])
         for block in self.blocks:
             x = block(x, c)
         if cache is not None:
-            cache.length = n_key
+            cache.length, cache.is_token = n_key, is_token
         return self.norm(x)
 
 
@@ -239,7 +266,7 @@ class Transformer(nn.Module):
         self.embed = nn.Embedding(config.vocab_size, config.n_embd)
         self.token_type = nn.Embedding(config.token_types, config.n_embd) if config.token_types else None
         self.stack = Stack(config, config.n_layer)
-        self.head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        self.head: nn.Module = nn.Linear(config.n_embd, config.vocab_size, bias=False)
         initialise(self, config.n_layer, zero=config.zero_init)
         if config.tied:
             self.head.weight = self.embed.weight
@@ -248,20 +275,37 @@ class Transformer(nn.Module):
         self,
         ids: Tensor,
         *,
+        is_token: Tensor | None = None,
         mask: Tensor | None = None,
+        causal: bool | None = None,
         token_types: Tensor | None = None,
         cache: KVCache | None = None,
     ) -> Tensor:
-        """The last layer's vectors, (B, T, C)."""
-        check_ids(ids, self.vocab_size)
+        """The last layer's vectors, (B, T, C).
+
+        Rows of different lengths are padded on either side, with ``is_token`` (B, T) False at the padding: each
+        row then gives at its tokens what it gives alone. ``mask`` (bool) restricts further; a decoder stays
+        causal whatever the mask, unless ``causal=False`` says otherwise.
+
+        >>> model = Transformer(Config(vocab_size=9, block_size=4, n_layer=1, n_head=2, n_embd=8))
+        >>> padded = model.hidden(torch.tensor([[0, 0, 5]]), is_token=torch.tensor([[False, False, True]]))
+        >>> torch.allclose(padded[:, 2], model.hidden(torch.tensor([[5]]))[:, 0], atol=1e-6)
+        True
+        """
+        ids = check_ids(ids, self.vocab_size)
         x = self.embed(ids)  # (B, T) -> (B, T, C)
         if self.token_type is not None:
-            x = x + self.token_type(torch.zeros_like(ids) if token_types is None else token_types)
-        return self.stack(x, mask=mask, cache=cache)
+            x = x + self.token_type(torch.zeros_like(ids) if token_types is None else token_types.long())
+        return self.stack(x, is_token=is_token, mask=mask, causal=causal, cache=cache)
 
-    def forward(self, ids: Tensor, **options: Tensor | KVCache | None) -> Tensor:
-        """(B, T) -> (B, T, V): one unnormalised log-probability per word of the vocabulary and position."""
-        return self.head(self.hidden(ids, **options))  # type: ignore[arg-type]
+    def forward(self, ids: Tensor, *, last_only: bool = False, **options: Any) -> Tensor:
+        """(B, T) -> (B, T, V): one unnormalised log-probability per word of the vocabulary and position.
+
+        ``last_only``: of the last position alone, (B, 1, V), which is all that generating needs. ``options``: as
+        for ``hidden``.
+        """
+        x = self.hidden(ids, **options)
+        return self.head(x[:, -1:] if last_only else x)
 
 
 class EncoderDecoder(nn.Module):
@@ -286,17 +330,25 @@ class EncoderDecoder(nn.Module):
 
     def encode(self, source: Tensor, is_token: Tensor | None = None) -> Tensor:
         """Read the source (B, S), ignoring padding where ``is_token`` is False: (B, S, C)."""
-        check_ids(source, self.vocab_size)
-        return self.encoder(self.embed(source), mask=None if is_token is None else padding_mask(is_token))
+        return self.encoder(self.embed(check_ids(source, self.vocab_size)), is_token=is_token)
 
     def decode(
-        self, target: Tensor, memory: Tensor, is_token: Tensor | None = None, cache: KVCache | None = None
+        self,
+        target: Tensor,
+        memory: Tensor,
+        is_token: Tensor | None = None,
+        cache: KVCache | None = None,
+        last_only: bool = False,
     ) -> Tensor:
-        """Logits (B, T, V) after each prefix of ``target`` (B, T), looking at ``memory`` (B, S, C)."""
-        check_ids(target, self.vocab_size)
+        """Logits (B, T, V) after each prefix of ``target`` (B, T), looking at ``memory`` (B, S, C).
+
+        ``is_token`` (B, S) tells the source's padding; ``last_only``: logits of the last position, (B, 1, V).
+        """
+        x = self.embed(check_ids(target, self.vocab_size))
+        is_token = check_is_token(is_token, memory)
         memory_mask = None if is_token is None else padding_mask(is_token)
-        x = self.decoder(self.embed(target), cache=cache, memory=memory, memory_mask=memory_mask)
-        return self.head(x * self.output_scale)
+        x = self.decoder(x, cache=cache, memory=memory, memory_mask=memory_mask)  # (B, T, C)
+        return self.head((x[:, -1:] if last_only else x) * self.output_scale)
 
     def forward(self, source: Tensor, target: Tensor, is_token: Tensor | None = None) -> Tensor:
         """(B, S) and (B, T) -> (B, T, V)."""
