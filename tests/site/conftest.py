@@ -12,17 +12,20 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
-from site_checks import settle
+from site_checks import named, outside, reveal, settle
 
 from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
 from llmbook.build.site import build, site_dir
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ["_config.yml", "_toc.yml", "book/*.ipynb", "book/_static/*", "src/llmbook/build/s*.py"]
+
+
+# Sandboxed frames stay in the page's process: in one of their own they can ask before the browser tells of it.
+FLAGS = (*CHROMIUM_FLAGS, "--disable-site-isolation-trials")
 
 
 # --- the site, its server, its browser
@@ -63,18 +66,31 @@ def browser():
     if (program := find_chromium()) is None:
         (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip)(HOW_TO_GET)
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield browser
         browser.close()
 
 
 @dataclass
 class Visit:
-    """An open page and what it did wrong while it loaded."""
+    """An open page, what it asked of other hosts, and its complaints."""
 
     page: object
+    home: str
     external: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+
+    def look(self, address: str) -> bool:
+        """Note an address of another host; whether it is one."""
+        if foreign := outside(address, self.home):
+            self.external.append(address)
+        return foreign
+
+    def reveal(self) -> None:
+        """Show all there is to see, and note what the page would ask of other hosts in other circumstances."""
+        reveal(self.page)
+        for address in named(self.page):
+            self.look(address)
 
 
 @pytest.fixture
@@ -85,20 +101,18 @@ def visit(browser):
     def open_page(url: str, scheme: str = "light", width: int = 1280, html: str | None = None) -> Visit:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
-        seen = Visit(context.new_page())
-        home = urlsplit(url)[:2]
+        seen = Visit(context.new_page(), url)
 
         def judge(route):
-            target = route.request.url
-            if urlsplit(target)[:2] != home and urlsplit(target).scheme not in ("data", "blob", "about"):
-                seen.external.append(target)
+            if seen.look(route.request.url):
                 route.abort()
-            elif html is not None and target == url:
+            elif html is not None and route.request.url == url:
                 route.fulfill(body=html, content_type="text/html; charset=utf-8")
             else:
                 route.continue_()
 
         context.route("**/*", judge)
+        seen.page.on("websocket", lambda socket: seen.look(socket.url))
         seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type == "error" else None)
         seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         seen.page.goto(url)

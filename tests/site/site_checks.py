@@ -8,8 +8,31 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
-LOADS = {("link", "href"), *((tag, "src") for tag in ("script", "img", "iframe", "source", "video", "audio"))}
-HARMLESS_LINKS = {"canonical", "next", "prev", "search", "author", "license"}  # <link> that loads nothing
+# Opens whatever a reader can open, and loads what waits to be scrolled to.
+REVEAL = """() => {
+    document.querySelectorAll("details").forEach(fold => { fold.open = true; });
+    document.querySelectorAll("button.toggle-button-hidden").forEach(button => button.click());
+    document.querySelectorAll("[loading=lazy]").forEach(late => { late.loading = "eager"; });
+}"""
+# What is asked for on another screen, under the mouse, on "play" or ahead of time, so that no request shows it here.
+# The browser itself has parsed it all; styles read back from it write every address as url("...").
+NAMED = r"""() => {
+    const every = (selector, take) => [...document.querySelectorAll(selector)].flatMap(take);
+    const rules = sheet => {
+        try { return [...sheet.cssRules].filter(rule => !(rule instanceof CSSNamespaceRule)); }
+        catch { return []; }  // not readable from a folder; a sheet of another host is a request of its own
+    };
+    const styles = [
+        ...[...document.styleSheets].flatMap(rules).map(rule => rule.cssText),
+        ...every("[style]", one => one.style.cssText),
+    ];
+    return [
+        ...every("[srcset]", one => one.srcset.split(",").map(part => part.trim().split(/\s/)[0])),
+        ...every("video, audio, source, track", one => [one.src, one.poster]),
+        ...every("link[rel~=preconnect], link[rel~=dns-prefetch]", one => one.href),
+        ...styles.flatMap(text => [...text.matchAll(/url\("([^"]*)"\)/g)].map(found => found[1])),
+    ].filter(Boolean).map(text => new URL(text, document.baseURI).href);
+}"""
 
 
 def settle(page) -> None:
@@ -29,7 +52,30 @@ def attention_frames(page) -> list:
     return frames
 
 
+def reveal(page) -> None:
+    """Open every fold and load whatever waits to be scrolled to, in the page and in the frames that appear."""
+    done: list = []
+    while fresh := [frame for frame in page.frames if frame not in done]:
+        for frame in fresh:
+            frame.evaluate(REVEAL)
+        page.wait_for_timeout(300)
+        done += fresh
+
+
 # --- checkers of a page in the browser
+
+
+def named(page) -> list[str]:
+    """Addresses that the page and its frames would load from in other circumstances than these."""
+    return [address for frame in page.frames for address in frame.evaluate(NAMED)]
+
+
+def outside(address: str, home: str) -> bool:
+    """Whether an address is on another host than ``home``; what a page carries itself is on none."""
+    return (
+        urlsplit(address).scheme not in ("data", "blob", "about")
+        and urlsplit(address)[:2] != urlsplit(home)[:2]
+    )
 
 
 def axe_problems(page, frames: bool = True) -> list[str]:
@@ -79,20 +125,6 @@ class _Tags(HTMLParser):
 def tags(text: str) -> list[tuple[str, dict[str, str]]]:
     """Every start tag with its attributes, in order."""
     return _Tags(text).tags
-
-
-def external_loads(text: str) -> list[str]:
-    """What the page would load from another host: scripts, styles, images, frames."""
-    found = []
-    for tag, attributes in tags(text):
-        if tag == "link" and set(attributes.get("rel", "").split()) & HARMLESS_LINKS:
-            continue
-        found += [
-            f"<{tag} {name}={value}>"
-            for name, value in attributes.items()
-            if (tag, name) in LOADS and re.match(r"(https?:)?//", value)
-        ]
-    return found
 
 
 def alt_problems(text: str) -> list[str]:

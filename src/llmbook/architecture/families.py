@@ -170,8 +170,8 @@ class FamilyRun:
 def family_run(
     family: str, steps: int, seed: int, device: str | torch.device = "cpu", n_test: int = 300
 ) -> FamilyRun:
-    """Train one family on the sentences of this seed and score it on ``n_test`` that it has not seen."""
-    train_pairs, test_pairs = french.split(french.pairs(8000, seed=seed), held_out=0.05, seed=seed)
+    """Train one family on the sentences that this seed leaves it and score it on ``n_test`` that it has not seen."""
+    train_pairs, test_pairs = french.split(french.pairs(), held_out=0.05, seed=seed)
     translator = Translator(family, train_pairs, seed=seed, device=str(device))
     translator.train(steps)
     test = test_pairs[:n_test]

@@ -1,147 +1,68 @@
-"""A small English-French parallel corpus, written as a grammar of everyday sentences.
+"""A small English-French parallel corpus, frozen in ``data/french.tsv``: its pairs, splits, vocabularies and batches.
 
-Every sentence comes from hand-written templates and a hand-written lexicon, so the French is correct by rule:
-gender and number agreement, *bel/vieil/nouvel* and *mon/cet* before a vowel, silent and aspirated *h*,
-elision (*j', l', d', n', qu'*), contraction (*du, au, des, aux*), *ne ... pas*, *de* after a negation, the
-place of adjectives, adverbs and object pronouns, and the *passé composé* with *avoir* and *être*.
-
-Each English sentence has exactly one French reference. Where English leaves a choice open, :data:`CHOICES`
-says which was made. Left out: inversion, the imperfect, relative clauses, two readings of one sentence.
+``DATA_CARD`` says what it is and how it was made; the grammar that wrote it is in ``benchmarks/french``. Left out on
+purpose: every difficulty of real translation.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from llmbook.architecture.french_grammar import (
-    BE,
-    BE_MODES,
-    LANGUAGES,
-    MODES,
-    Pair,
-    Phrase,
-    check_language,
-    clause,
-    detokenize,
-    elide,
-    inflect,
-    noun_phrase,
-    starts_with_vowel,
-    tokenize,
-)
-from llmbook.architecture.french_lexicon import ADJECTIVES, NOUNS, VERBS
-from llmbook.architecture.french_sentences import TEMPLATES
 from llmbook.core.text.tokens import BOS, EOS, PAD, SPECIALS, UNK, Batch
 
-__all__ = [
-    "ADJECTIVES",
-    "BE",
-    "BE_MODES",
-    "BOS",
-    "CHOICES",
-    "DATA_CARD",
-    "EOS",
-    "HELD_COMBINATIONS",
-    "LANGUAGES",
-    "MAX_PAIRS",
-    "MODES",
-    "NOUNS",
-    "PAD",
-    "SPECIALS",
-    "UNK",
-    "VERBS",
-    "WORKED_EXAMPLE",
-    "Batch",
-    "Pair",
-    "Phrase",
-    "Split",
-    "Vocabulary",
-    "batch",
-    "clause",
-    "compositional_split",
-    "detokenize",
-    "elide",
-    "inflect",
-    "noun_phrase",
-    "pairs",
-    "split",
-    "starts_with_vowel",
-    "tokenize",
-]
+CORPUS = Path(__file__).parent / "data" / "french.tsv"  # written by `python -m benchmarks.french`
+LANGUAGES = ("en", "fr")
+PROPER = frozenset({"I", "Anna", "Marie", "Paul", "Lucas"})  # the words that keep their capital
 
-MAX_PAIRS = 40_000  # the grammar allows more; beyond this, drawing new ones gets slow
+DATA_CARD = """\
+**What it is.** 8,000 English sentences of 3 to 10 words, all different, each with one French translation: about 200 \
+distinct words in English and 300 in French.
 
-CHOICES = {
-    "you": "tu, ton, te; vous, votre when the sentence addresses sir or madam",
-    "they / them": "ils / les, never elles",
-    "I, we, you": "masculine agreement (je suis fatigué); feminine when madam is addressed",
-    "friend, doctor, teacher, child": "masculine (ami, médecin, professeur, enfant)",
-    "simple past": "passé composé (I saw: j'ai vu)",
-    "do you ...?": "est-ce que, no inversion; comment allez-vous is the one fixed exception",
-    "like / love": "both aimer; like is used for things, animals and food, love for people",
-    "some old trees": "de vieux arbres (de before a preceding plural adjective)",
-    "please": "s'il te plaît; s'il vous plaît with sir or madam",
-}
+**How it was made.** A random generator (seed 0) drew them from a grammar: templates and a lexicon written by hand, \
+with the rules of agreement, elision and contraction. Nothing is copied from a corpus. \
+`python -m benchmarks.french` makes the same file again, byte for byte. "Hello, how are you?" was kept out, and every \
+longer sentence that begins like it.
 
-DATA_CARD = (
-    """\
-**What it is.** English-French sentence pairs of 3 to 10 English words, generated from a hand-written \
-grammar: about 200 distinct words in English and 300 in French. Nothing is copied from a corpus.
+**Good for.** Watching word order, agreement and elision being learned in a minute, with exact references.
 
-**Good for.** Watching word order, agreement and elision being learned in a minute, with exact references \
-and held-out combinations of known words.
+**Bad for.** Anything about real translation quality: few idioms, no ambiguity, four names, one reference a sentence, \
+random and sometimes odd content. A score here says nothing about a score on WMT.
 
-**Bad for.** Anything about real translation quality: few idioms, no ambiguity, four names, one reference a \
-sentence, random and sometimes odd content. A score here says nothing about a score on WMT.
+**Choices.** *you*: tu, ton, te; vous, votre when the sentence addresses sir or madam. *they / them*: ils / les, never \
+elles. *I, we, you*: masculine agreement (je suis fatigué), feminine when madam is addressed. *friend, doctor, \
+teacher, child*: masculine. *simple past*: passé composé (I saw: j'ai vu). *do you ...?*: est-ce que, no inversion; \
+comment allez-vous is the one fixed exception. *like / love*: both aimer; like is used for things, animals and food, \
+love for people. *some old trees*: de vieux arbres. *please*: s'il te plaît; s'il vous plaît with sir or madam.
+"""
 
-**Choices.** """
-    + "; ".join(f"*{english}*: {french}" for english, french in CHOICES.items())
-    + "."
-)
 
-# Never produced by `pairs`, though its parts are: "Good evening, how are you?", "Hello Marie, how are you?".
+class Pair(NamedTuple):
+    """One English sentence and its French reference."""
+
+    english: str
+    french: str
+
+
+# Not in the corpus, though its parts are: "Good evening, how are you?", "Hello Marie, how are you?".
 WORKED_EXAMPLE = Pair("Hello, how are you?", "Bonjour, comment ça va ?")
 
 
-def pairs(n: int, seed: int = 0) -> list[Pair]:
-    """Draw ``n`` distinct sentence pairs; a smaller ``n`` gives a prefix of the same list.
+@lru_cache(maxsize=1)
+def pairs() -> tuple[Pair, ...]:
+    """The 8,000 pairs, in random order.
 
-    Never contains :data:`WORKED_EXAMPLE`, nor its French side, nor a longer sentence beginning like it.
-
-    >>> [pair.english for pair in pairs(2, seed=0)] == [pair.english for pair in pairs(3, seed=0)][:2]
-    True
-
-    Raises:
-        ValueError: ``n`` is not between 1 and :data:`MAX_PAIRS`.
+    >>> pairs()[1]
+    Pair(english='I am never thirsty.', french="Je n'ai jamais soif.")
     """
-    if not 1 <= n <= MAX_PAIRS:
-        raise ValueError(f"n is {n}; the grammar gives 1 to {MAX_PAIRS} distinct pairs")
-    rng = random.Random(seed)
-    found: dict[str, Pair] = {}
-    templates, weights = list(TEMPLATES), list(TEMPLATES.values())
-    while len(found) < n:
-        pair = rng.choices(templates, weights)[0](rng)
-        if _acceptable(pair):
-            found.setdefault(pair.english, pair)
-    return list(found.values())
-
-
-def _acceptable(pair: Pair) -> bool:
-    """3 to 10 words, nothing said twice ("Anna sees Anna"), no "Do I ...?", not the worked example."""
-    words = [token for token in tokenize(pair.english) if token.isalpha()]
-    repeated = any(count > 1 and len(word) > 3 for word, count in Counter(words).items())
-    return 3 <= len(words) <= 10 and not repeated and words[1] != "I" and not _contains_worked_example(pair)
-
-
-def _contains_worked_example(pair: Pair) -> bool:
-    return pair.english.startswith(WORKED_EXAMPLE.english[:-1]) or pair.french.startswith(
-        WORKED_EXAMPLE.french[:-2]
-    )
+    return tuple(Pair(*line.split("\t")) for line in CORPUS.read_text(encoding="utf-8").splitlines())
 
 
 class Split(NamedTuple):
@@ -154,6 +75,9 @@ def split(data: Sequence[Pair], held_out: float = 0.1, seed: int = 0) -> Split:
 
     Raises:
         ValueError: ``held_out`` is not between 0 and 1, or the data are too few to hold out anything.
+
+    >>> [len(part) for part in split(pairs(), held_out=0.05, seed=1)]
+    [7600, 400]
     """
     if not 0 < held_out < 1:
         raise ValueError(f"held_out is {held_out}; it is a share, above 0 and below 1")
@@ -170,7 +94,7 @@ def split(data: Sequence[Pair], held_out: float = 0.1, seed: int = 0) -> Split:
             train.append(pair)
     if not test or not train:
         raise ValueError(
-            f"{len(data)} pairs are too few to hold out {held_out:.0%} made of known words; draw more"
+            f"{len(data)} pairs are too few to hold out {held_out:.0%} made of known words; take more"
         )
     return Split(train, test)
 
@@ -179,37 +103,41 @@ def _words(pair: Pair) -> list[tuple[str, str]]:
     return [("en", w) for w in tokenize(pair.english)] + [("fr", w) for w in tokenize(pair.french)]
 
 
-# Each word of each combination is common with other partners.
-HELD_COMBINATIONS = (
-    ("old", "tree"), ("white", "house"), ("black", "cat"), ("small", "hat"), ("new", "school"),
-    ("good", "bread"), ("read", "letter"), ("eat", "apple"), ("buy", "flower"), ("see", "horse"),
-    ("drink", "water"), ("go", "market"),
-)  # fmt: skip
+_TOKEN = re.compile(r"aujourd'hui|(?:qu|[cdjlmnst])'|[\w-]+|[^\w\s]", re.IGNORECASE)
 
 
-def compositional_split(
-    data: Sequence[Pair], combinations: Iterable[tuple[str, str]] = HELD_COMBINATIONS
-) -> Split:
-    """Split so that no training sentence joins the words of a held combination and every test sentence does.
+def tokenize(text: str) -> list[str]:
+    """Split a sentence into words, elided forms and punctuation; the first word loses its capital.
 
-    A combination is (adjective or verb, noun) in the English base form. Test sentences with a word that
-    training lacks are dropped.
+    >>> tokenize("Est-ce qu'il n'aime pas l'école ?")
+    ['est-ce', "qu'", 'il', "n'", 'aime', 'pas', "l'", 'école', '?']
+    """
+    tokens = _TOKEN.findall(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    if tokens and tokens[0] not in PROPER:
+        tokens[0] = tokens[0][0].lower() + tokens[0][1:]
+    return tokens
+
+
+def detokenize(tokens: Sequence[str], language: str) -> str:
+    """Inverse of :func:`tokenize`: French puts a space before ``?``, English does not.
+
+    >>> detokenize(["où", "est", "l'", "hôtel", "?"], "fr")
+    "Où est l'hôtel ?"
 
     Raises:
-        ValueError: a combination never occurs in ``data``.
+        ValueError: ``language`` is neither ``"en"`` nor ``"fr"``.
     """
-    held = frozenset(combinations)
-    missing = held - {combination for pair in data for combination in pair.combinations}
-    if missing:
-        raise ValueError(
-            f"combinations {sorted(missing)} occur in none of the {len(data)} pairs; draw more pairs or "
-            "use (adjective or verb, noun) in the base form"
-        )
-    train = [pair for pair in data if not pair.combinations & held]
-    known = {word for pair in train for word in _words(pair)}
-    return Split(
-        train, [pair for pair in data if pair.combinations & held and known.issuperset(_words(pair))]
-    )
+    _check_language(language)
+    text = ""
+    for token in tokens:
+        tight = not text or text.endswith("'") or token in (",", ".") or (token == "?" and language == "en")
+        text += token if tight else " " + token
+    return text[:1].upper() + text[1:]
+
+
+def _check_language(language: str) -> None:
+    if language not in LANGUAGES:
+        raise ValueError(f"language is {language!r}; allowed: {', '.join(LANGUAGES)}")
 
 
 class Vocabulary:
@@ -221,7 +149,7 @@ class Vocabulary:
     """
 
     def __init__(self, words: Sequence[str], language: str) -> None:
-        check_language(language)
+        _check_language(language)
         self.words, self.language = (*SPECIALS, *words), language
         self._ids = {word: index for index, word in enumerate(self.words)}
 

@@ -2,7 +2,8 @@
 
 It covers what nbval lets pass: a page stored without outputs, an emptied or altered output, pictures, a
 ``raises-exception`` cell that does not raise. Each check returns a list of problems; an empty list is good.
-Left out: what only the rendered site shows (tests/site) and what only a run shows (nbval).
+Left out: what only the rendered site shows, such as a request to another host (tests/site), and what only a run
+shows (nbval).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from html.parser import HTMLParser
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -21,17 +22,9 @@ from nbformat import NotebookNode
 from llmbook.build import freshness, pages
 
 MAX_BYTES = 1_000_000  # GitHub shows no notebook that is much larger
+MIN_COMPARED = 0.8  # of the cells with outputs, by nbval: the others may say anything
 MAX_CODE_WIDTH = 88  # characters of code that fit into the column of a laptop's window
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
-LOADING = {"src", "srcset", "poster", "data", "background"}  # attributes that make a browser load something
-EXTERNAL = re.compile(r"\s*(https?:)?//", re.IGNORECASE)
-EXTERNAL_CSS = re.compile(r"(url\(\s*['\"]?|@import\s+['\"])\s*(https?:)?//", re.IGNORECASE)
-# Scripts that load scripts; d3 and jQuery name other hosts in comments, so not every address counts.
-EXTERNAL_JS = re.compile(
-    r"(import\s*\(?|from|fetch\(|importScripts\(|\.src\s*=|paths\s*:\s*\{[^}]*)\s*['\"](https?:)?//"
-    r"|['\"](https?:)?//[^'\"/]*(cdn|unpkg|jsdelivr|googleapis)",
-    re.IGNORECASE,
-)
 HOME = re.compile(r"(?<![\w.])(/home/|/Users/|/root/|[A-Z]:\\+Users\\)\w+")
 
 
@@ -52,7 +45,7 @@ def check_book(root: Path) -> list[Problem]:
     found = check_toc(root)
     for path in pages.book_pages(root):
         found += check_page(path, root)
-    return found + check_systems(root)
+    return found + check_compared(root) + check_systems(root)
 
 
 def check_page(path: Path, root: Path) -> list[Problem]:
@@ -134,67 +127,14 @@ def _output(output: NotebookNode) -> Iterator[str]:
     texts = [output.get("text", ""), *(value for value in data.values() if isinstance(value, str))]
     if any(HOME.search(text) for text in texts):
         yield "its output names a folder of the machine that ran it"
-    loaded = external_requests(data.get("text/html", "")) + _external_markdown(data.get("text/markdown", ""))
-    for address in loaded:
-        yield f"its output makes the reader's browser ask another host: {address}"
-    if EXTERNAL_JS.search(data.get("application/javascript", "")):
-        yield "its JavaScript loads something from another host"
 
 
 def _markdown_cell(cell: NotebookNode) -> Iterator[str]:
     if cell.cell_type != "markdown":
         return
-    for address in _external_markdown(cell.source):
-        yield f"it makes the reader's browser ask another host: {address}"
     for token in _inline_tokens(cell.source):
         if token.type == "image" and not token.content.strip():
             yield f"an image without alt text: {token.attrs.get('src', '')[:60]}"
-
-
-def _external_markdown(source: str) -> list[str]:
-    images = [str(token.attrs.get("src", "")) for token in _inline_tokens(source) if token.type == "image"]
-    return [src for src in images if EXTERNAL.match(src)] + external_requests(source)
-
-
-class _Loads(HTMLParser):
-    """Collects what a browser would load from another host while it shows a piece of HTML."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.found: list[str] = []
-        self._inside = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._inside = tag if tag in ("script", "style") else ""
-        for name, value in attrs:
-            value = value or ""
-            loads = name in LOADING or (name in ("href", "xlink:href") and tag not in ("a", "area", "base"))
-            if loads and EXTERNAL.match(value):
-                self.found.append(value.strip()[:80])
-            elif name == "srcdoc":
-                self.found += external_requests(value)
-            elif name == "style" and EXTERNAL_CSS.search(value):
-                self.found.append(value[:80])
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        pattern = {"script": EXTERNAL_JS, "style": EXTERNAL_CSS}.get(self._inside)
-        if pattern and (match := pattern.search(data)):
-            self.found.append(data[match.start() : match.start() + 80])
-
-
-def external_requests(html: str) -> list[str]:
-    """Addresses on other hosts that showing ``html`` would load; links that a reader may follow do not count.
-
-    >>> external_requests('<a href="https://a.org">read</a> <script src="//cdn.a.org/d3.js"></script>')
-    ['//cdn.a.org/d3.js']
-    """
-    parser = _Loads()
-    parser.feed(html)
-    parser.close()
-    return parser.found
 
 
 def compared(notebook: NotebookNode) -> tuple[int, int]:
@@ -202,6 +142,18 @@ def compared(notebook: NotebookNode) -> tuple[int, int]:
     cells = [cell for cell in pages.code_cells(notebook) if cell.outputs]
     left_out = {"nbval-ignore-output", "nbval-skip"}
     return sum(not left_out & set(pages.tags(cell)) for cell in cells), len(cells)
+
+
+def check_compared(root: Path) -> list[Problem]:
+    """Nbval compares most of the cells that have outputs."""
+    counts = []
+    for path in pages.book_pages(root):
+        with suppress(ValueError):  # a page that cannot be read is a problem of its own
+            counts.append(compared(pages.read(path)))
+    some, every = sum(some for some, _ in counts), sum(every for _, every in counts)
+    if some >= MIN_COMPARED * every:
+        return []
+    return [Problem(pages.BOOK, None, f"nbval compares {some} of {every} cells with outputs, too few")]
 
 
 # ---------------------------------------------------------------- contents and systems

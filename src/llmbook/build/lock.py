@@ -1,51 +1,36 @@
-"""The lock: exact versions of everything, resolved from the ranges in pyproject.toml by `make lock`.
+"""The lock: exact versions of everything, resolved by uv from the ranges in pyproject.toml (`make lock`).
 
-requirements.lock pins every package of the book, its site and its tests, for Python 3.11 to 3.13 on Linux
-and macOS. environment.yml pins what a page needs when it runs, at the same versions, for Binder and conda.
-Both are generated, and the tests compare them with each other and with pyproject.toml (`problems`), so they
-cannot drift apart unnoticed.
+requirements.lock pins every package of the book, its site and its tests, for Python 3.11 to 3.13. environment.yml
+pins what a page needs when it runs, at the same versions, for Binder and conda. `uv pip compile` resolves both;
+they are written together or not at all, and only when they agree (`problems`).
 
 Left out: hashes of the pinned packages (one lock serves CPU and CUDA builds of torch); only the data packages
-have them, in requirements-data.lock. The CUDA libraries, which torch's own CUDA build pins.
+have them, in requirements-data.lock. The CUDA libraries, which torch's own CUDA build pins. Where packages come
+from: the settings of uv and pip say that, and no line of a lock does.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import itertools
 import subprocess
 import sys
-import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from packaging.markers import Marker
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from llmbook.build.setup import missing, read_lock
+from llmbook.core.run.files import atomic_path
 
 CONDA = {"numpy": "numpy", "torch": "pytorch-cpu"}  # what environment.yml takes from conda, by its name there
 BUILD = ("setuptools", "wheel")  # conda's torch brings its own
 CUDA = ("nvidia-", "cuda-", "triton")  # only with a CUDA build of torch, which pins them itself
 
-SUPPORTED = [
-    {
-        "python_version": python,
-        "python_full_version": f"{python}.9",
-        "sys_platform": system,
-        "platform_machine": machine,
-        "platform_system": {"linux": "Linux", "darwin": "Darwin"}[system],
-        "os_name": "posix",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-    }
-    for python in ("3.11", "3.12", "3.13")
-    for system, machine in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
-]
-
+HEAD = "# Made by `make lock`: every package of the book, its site and its tests. Don't edit by hand.\n"
 ENVIRONMENT = """\
 # Made by `make lock` from requirements.lock. Don't edit by hand.
 # Binder builds its image from this file and then runs postBuild. On your own machine:
@@ -62,27 +47,33 @@ dependencies:
 {pip}"""
 
 
-def lock_text(resolved: str) -> str:
-    """requirements.lock from a resolution for all platforms: no CUDA libraries, no marker that is not needed.
+class LockError(RuntimeError):
+    """The versions cannot be resolved; the message says why."""
 
-    >>> text = "appnope==1.0 ; sys_platform == 'darwin'\\ncffi==2.1 ; implementation_name == 'pypy'"
-    >>> print(lock_text(text + "\\ntriton==3.7.1").splitlines()[1:])
+
+def resolve(folder: Path, *options: str, constraints: str) -> str:
+    """Pins for the pyproject.toml in `folder`, by uv. Raises LockError without uv and without a solution."""
+    if importlib.util.find_spec("uv") is None:
+        raise LockError("resolving needs uv, which is not installed here: `make venv` installs it")
+    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--constraint", "-"]
+    command += ["--python-version", "3.11", "--quiet", "--no-header", "--no-annotate", *options]
+    done = subprocess.run(command, cwd=folder, input=constraints, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LockError(f"uv found no versions that satisfy pyproject.toml:\n{done.stderr}")
+    return done.stdout
+
+
+def lock_text(resolved: str) -> str:
+    """requirements.lock from a resolution: its pins with their markers, without comments and CUDA libraries.
+
+    Raises ValueError for a line that is not an exact pin, such as the address of an index.
+
+    >>> lock_text("appnope==1.0 ; sys_platform == 'darwin'\\ntriton==3.7.1").splitlines()[1:]
     ["appnope==1.0 ; sys_platform == 'darwin'"]
     """
-    head = "# Made by `make lock`: every package of the book, its site and its tests. Don't edit by hand.\n"
-    lines = [_line(Requirement(line)) for line in resolved.splitlines() if line and not line.startswith("#")]
-    return head + "".join(f"{line}\n" for line in lines if line and not line.startswith(CUDA))
-
-
-def _line(pin: Requirement) -> str:
-    """A pin without a marker that holds everywhere; empty where the marker never holds."""
-    holds = [pin.marker is None or pin.marker.evaluate(place) for place in SUPPORTED]
-    plain = f"{pin.name}{pin.specifier}"
-    return "" if not any(holds) else plain if all(holds) else f"{plain} ; {_quoted(pin.marker)}"
-
-
-def _quoted(marker: Marker | None) -> str:
-    return str(marker).replace('"', "'")
+    _versions(resolved)
+    lines = [line for line in resolved.splitlines() if not line.lstrip().startswith(("#", *CUDA))]
+    return HEAD + "".join(f"{line}\n" for line in lines if line)
 
 
 def environment_text(resolved: str) -> str:
@@ -93,72 +84,79 @@ def environment_text(resolved: str) -> str:
     return ENVIRONMENT.format(conda="".join(conda), pip="".join(f"      - {n}=={pins[n]}\n" for n in rest))
 
 
-def problems(pyproject: str, lock: str, data_lock: str, environment: str) -> list[str]:
-    """What disagrees between the texts of the four files that say which versions the book uses.
+def problems(pyproject: str, lock: str, environment: str) -> list[str]:
+    """What disagrees between the texts of pyproject.toml, requirements.lock and environment.yml.
 
     Returns one line for each disagreement, none when they agree.
     """
-    settings = tomllib.loads(pyproject)
-    needed = settings["project"]["dependencies"]
-    extras = settings["project"]["optional-dependencies"].values()
-    pins = _versions(lock)
+    project = tomllib.loads(pyproject)["project"]
+    needed, extras = project["dependencies"], project["optional-dependencies"].values()
+    pins, there = _versions(lock), _environment_versions(environment)
+    wanted = {"requirements.lock": missing([*needed, *itertools.chain(*extras)], pins)}
+    wanted["environment.yml"] = missing(needed, there)
     found = [
-        f"requirements.lock does not satisfy pyproject.toml: {text}"
-        for text in missing([*needed, *itertools.chain(*extras)], pins)
+        f"{file} does not satisfy pyproject.toml: {text}" for file, texts in wanted.items() for text in texts
     ]
-    if _versions("\n".join(settings["tool"]["llmbook"]["data"])) != _versions(data_lock):
-        found.append("requirements-data.lock and [tool.llmbook] data of pyproject.toml differ")
-    for name, (_, hashes) in read_lock(data_lock).items():
-        if not hashes:
-            found.append(f"requirements-data.lock has no hash for {name}")
-    return found + _environment_problems(needed, pins, environment)
+    return found + [
+        f"environment.yml has {name} {version}, requirements.lock has {pins.get(name, 'nothing')}"
+        for name, version in there.items()
+        if version != pins.get(name)
+    ]
 
 
 def _versions(lock: str) -> dict[str, str]:
     return {name: version for name, (version, _) in read_lock(lock).items()}
 
 
-def _environment_problems(needed: Iterable[str], pins: Mapping[str, str], environment: str) -> list[str]:
+def _environment_versions(environment: str) -> dict[str, str]:
     entries = yaml.safe_load(environment)["dependencies"]
     conda = dict(entry.split("=", 1) for entry in entries if isinstance(entry, str) and "=" in entry)
-    there = _versions("\n".join(next(entry["pip"] for entry in entries if isinstance(entry, dict))))
-    there |= {name: conda.get(alias, "nothing") for name, alias in CONDA.items()}
-    found = [
-        f"environment.yml has {name} {version}, requirements.lock has {pins.get(name, 'nothing')}"
-        for name, version in there.items()
-        if version != pins.get(name)
-    ]
-    names = {str(canonicalize_name(Requirement(text).name)) for text in needed}
-    found += [f"environment.yml lacks {name}" for name in sorted(names - set(there))]
-    if conda.get("python") != "3.11":
-        found.append(f"environment.yml pins python={conda.get('python')}, not 3.11")
-    return found
+    pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
+    return _versions("\n".join(pip)) | {name: conda[alias] for name, alias in CONDA.items() if alias in conda}
 
 
-def resolve(*options: str, constraints: str) -> str:
-    """Pins for pyproject.toml in the working folder, by uv. Raises ValueError when there is no solution."""
-    with tempfile.TemporaryDirectory() as folder:
-        limits = Path(folder) / "constraints.txt"
-        limits.write_text(constraints)
-        plain = ["--quiet", "--no-header", "--no-annotate", "--constraint", str(limits), "pyproject.toml"]
-        command = [sys.executable, "-m", "uv", "pip", "compile", "--python-version", "3.11", *options, *plain]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ValueError(f"no versions satisfy pyproject.toml:\n{done.stderr}")
-    return done.stdout
+def write(folder: Path, torch: str | None = None) -> None:
+    """Resolve the pyproject.toml in `folder`; write requirements.lock and environment.yml there, or neither.
+
+    Args:
+        folder: the root of the book.
+        torch: the version of torch to lock; None keeps the one in requirements.lock.
+
+    Raises:
+        ValueError: `torch` is not a version, or names a build.
+        LockError: uv is missing or finds no solution, or its two solutions do not agree.
+    """
+    pyproject = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    path = folder / "requirements.lock"
+    torch = _versions(path.read_text(encoding="utf-8"))["torch"] if torch is None else _release(torch)
+    everywhere = ("--universal", "--fork-strategy", "fewest", "--all-extras")
+    lock = lock_text(resolve(folder, *everywhere, constraints=f"torch=={torch}"))
+    environment = environment_text(resolve(folder, "--python-platform", "linux", constraints=lock))
+    if found := problems(pyproject, lock, environment):
+        raise LockError("what uv resolved does not fit together:\n" + "\n".join(found))
+    with atomic_path(path) as first, atomic_path(folder / "environment.yml") as second:
+        first.write_text(lock, encoding="utf-8")
+        second.write_text(environment, encoding="utf-8")
+
+
+def _release(text: str) -> str:
+    try:
+        version = Version(text)
+    except InvalidVersion:
+        raise ValueError(f"torch {text!r} is not a version: give one such as 2.13.0") from None
+    if version.local:
+        raise ValueError(f"torch {text} names a build; the lock serves every build: give {version.public}")
+    return text
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write requirements.lock and environment.yml in the working folder."""
     parser = argparse.ArgumentParser(prog="llmbook.build.lock", description=main.__doc__)
     parser.add_argument("--torch", help="version of torch to lock (default: the one in requirements.lock)")
-    lock = Path("requirements.lock")
-    torch = parser.parse_args(argv).torch or _versions(lock.read_text())["torch"]
-    everywhere = ("--universal", "--fork-strategy", "fewest", "--all-extras")
-    text = lock_text(resolve(*everywhere, constraints=f"torch=={torch}"))
-    lock.write_text(text)
-    environment = environment_text(resolve("--python-platform", "linux", constraints=text))
-    Path("environment.yml").write_text(environment)
+    try:
+        write(Path.cwd(), parser.parse_args(argv).torch)
+    except (ValueError, LockError, OSError) as problem:
+        parser.exit(1, f"{problem}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The templates behind :mod:`llmbook.architecture.french`: each draws one sentence pair from a random generator.
+"""The templates: each draws one sentence pair from a random generator.
 
 A template's docstring shows what it can say; ``TEMPLATES`` holds how often each is drawn.
 """
@@ -8,21 +8,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from llmbook.architecture.french_grammar import (
+from llmbook.architecture.french import Pair, tokenize
+
+from .grammar import (
     BE,
     BE_MODES,
     MODES,
     SUFFIXES,
-    Pair,
     Phrase,
     after_preposition,
     clause,
     finish,
     inflect,
     noun_phrase,
-    tokenize,
 )
-from llmbook.architecture.french_lexicon import (
+from .lexicon import (
     ADJECTIVES,
     CLITICS,
     DEFINITE,
@@ -178,8 +178,7 @@ def _description(rng: random.Random) -> Pair:
         [a for a in ADJECTIVES.values() if kind in a.kinds.split(",") and a.english != "new"]
     )
     predicate = Phrase(adjective.english, inflect(adjective, subject.gender, subject.person == 5))
-    pair = clause(BE_MODES[rng.choice(("plain", "not", "question"))], subject, BE, predicate)
-    return Pair(pair.english, pair.french, pair.combinations | {(adjective.english, subject.noun)})
+    return clause(BE_MODES[rng.choice(("plain", "not", "question"))], subject, BE, predicate)
 
 
 _PLACES = [  # preposition, its nouns, what can be there
@@ -216,13 +215,11 @@ def _location(rng: random.Random) -> Pair:
 
 
 def _there_is(thing: Phrase, place: Phrase, negative: bool) -> Pair:
-    be, combinations = "are" if thing.person == 5 else "is", thing.combinations | place.combinations
+    be = "are" if thing.person == 5 else "is"
     if negative:
         english = f"there {be} no {thing.english.split(' ', 1)[1]} {place.english}."
-        return finish(english, f"il ne y a pas {thing.negated_french} {place.french}.", combinations)
-    return finish(
-        f"there {be} {thing.english} {place.english}.", f"il y a {thing.french} {place.french}.", combinations
-    )
+        return finish(english, f"il ne y a pas {thing.negated_french} {place.french}.")
+    return finish(f"there {be} {thing.english} {place.english}.", f"il y a {thing.french} {place.french}.")
 
 
 def _this_is(rng: random.Random) -> Pair:
@@ -255,7 +252,6 @@ def _request(rng: random.Random) -> Pair:
     return finish(
         f"I would like {to} {thing.english}, please{SUFFIXES[end][0] if polite else address}.",
         f"je voudrais {infinitive} {thing.french}, {please}.",
-        thing.combinations | {(verb.base, thing.noun)},
     )
 
 
@@ -275,12 +271,12 @@ def _greeting(rng: random.Random) -> Pair:
         return _append(tail, SUFFIXES[end]) if polite else tail
     heads = [opening[0] + address[0].rstrip(), opening[1] + address[1].rstrip()]
     english, french = (" ".join(tokenize(text)) for text in (tail.english, tail.french))
-    return finish(f"{heads[0]}, {english}", f"{heads[1]}, {french}", tail.combinations)
+    return finish(f"{heads[0]}, {english}", f"{heads[1]}, {french}")
 
 
 def _append(pair: Pair, suffix: tuple[str, str]) -> Pair:
     english, french = (" ".join(tokenize(text)[:-1]) for text in (pair.english, pair.french))
-    return finish(f"{english}{suffix[0]}?", f"{french}{suffix[1]}?", pair.combinations)
+    return finish(f"{english}{suffix[0]}?", f"{french}{suffix[1]}?")
 
 
 def _tail(rng: random.Random, polite: bool, subject: Phrase) -> Pair:
@@ -299,7 +295,7 @@ def _tail(rng: random.Random, polite: bool, subject: Phrase) -> Pair:
             rng, "place,kin,object,hat,shoe,cat,dog", ("the", "the", *POSSESSIVES), polite=polite
         )
         be, est = ("are", "sont") if thing.person == 5 else ("is", "est")
-        return finish(f"where {be} {thing.english}?", f"où {est} {thing.french}?", thing.combinations)
+        return finish(f"where {be} {thing.english}?", f"où {est} {thing.french}?")
     return _be(rng, "question", subject, "")
 
 

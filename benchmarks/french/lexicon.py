@@ -1,4 +1,4 @@
-"""The words behind :mod:`llmbook.architecture.french`: nouns, adjectives, verbs and determiners, written by hand."""
+"""The words: nouns, adjectives, verbs and determiners, written by hand."""
 
 from __future__ import annotations
 
@@ -170,6 +170,5 @@ BEFORE_VOWEL = {"ce": "cet", "ma": "mon", "ta": "ton", "sa": "son"}
 PLURAL_ENGLISH = {"this": "these", "a": "some"}
 
 NAMES = {"Anna": "f", "Marie": "f", "Paul": "m", "Lucas": "m"}
-PROPER = frozenset({"I", *NAMES})
 CLITICS = {"me": "me", "you": "te", "him": "le", "her": "la", "us": "nous", "them": "les"}
 OWN = {"I": ("me", "us"), "you": ("you",), "we": ("me", "us")}  # no "I see me"

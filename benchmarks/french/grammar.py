@@ -1,55 +1,36 @@
-"""The rules behind :mod:`llmbook.architecture.french`: spelling, tokens, noun phrases and clauses, in both languages.
+"""Spelling, noun phrases and clauses, in both languages.
 
-Nothing here is random. Shapes of sentences are in ``MODES``; which one is drawn, in ``french_sentences``.
+Nothing here is random. Shapes of sentences are in ``MODES``; which one is drawn, in ``sentences``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from llmbook.architecture.french_lexicon import (
+from llmbook.architecture.french import Pair, detokenize, tokenize
+
+from .lexicon import (
     ASPIRATED,
     BEFORE_VOWEL,
     DETERMINERS,
     PLURAL_ENGLISH,
     POLITE_YOUR,
-    PROPER,
     VERBS,
     Adjective,
     Noun,
     Verb,
 )
 
-LANGUAGES = ("en", "fr")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One English sentence, its French reference, and the (modifier or verb, noun) lemmas it combines."""
-
-    english: str
-    french: str
-    combinations: frozenset[tuple[str, str]] = field(default=frozenset(), compare=False, repr=False)
-
 
 def starts_with_vowel(word: str) -> bool:
-    """Whether ``word`` calls for elision: a vowel or a silent h.
-
-    >>> [starts_with_vowel(word) for word in ("arbre", "homme", "hibou", "œuf", "maison")]
-    [True, True, False, True, False]
-    """
+    """Whether ``word`` calls for elision: a vowel or a silent h (arbre, homme, œuf; not hibou)."""
     return word[0].lower() in "aeiouyéèêîœh" and word not in ASPIRATED
 
 
 def elide(words: Sequence[str]) -> list[str]:
-    """Apply elision, then contraction, to a list of French words.
-
-    >>> elide("je ai parlé à le ami de le professeur".split())
-    ["j'", 'ai', 'parlé', 'à', "l'", 'ami', 'du', 'professeur']
-    """
+    """Apply elision, then contraction: *de le ami de le professeur* becomes *de l' ami du professeur*."""
     out: list[str] = []
     for word, after in zip(words, [*words[1:], "."], strict=True):
         if word in {"je", "le", "la", "ne", "de", "que", "me", "te"} and starts_with_vowel(after):
@@ -64,44 +45,6 @@ def elide(words: Sequence[str]) -> list[str]:
     return out
 
 
-_TOKEN = re.compile(r"aujourd'hui|(?:qu|[cdjlmnst])'|[\w-]+|[^\w\s]", re.IGNORECASE)
-
-
-def tokenize(text: str) -> list[str]:
-    """Split a sentence into words, elided forms and punctuation; the first word loses its capital.
-
-    >>> tokenize("Est-ce qu'il n'aime pas l'école ?")
-    ['est-ce', "qu'", 'il', "n'", 'aime', 'pas', "l'", 'école', '?']
-    """
-    tokens = _TOKEN.findall(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    if tokens and tokens[0] not in PROPER:
-        tokens[0] = tokens[0][0].lower() + tokens[0][1:]
-    return tokens
-
-
-def detokenize(tokens: Sequence[str], language: str) -> str:
-    """Inverse of :func:`tokenize`: French puts a space before ``?``, English does not.
-
-    >>> detokenize(["où", "est", "l'", "hôtel", "?"], "fr")
-    "Où est l'hôtel ?"
-
-    Raises:
-        ValueError: ``language`` is neither ``"en"`` nor ``"fr"``.
-    """
-    check_language(language)
-    text = ""
-    for token in tokens:
-        tight = not text or text.endswith("'") or token in (",", ".") or (token == "?" and language == "en")
-        text += token if tight else " " + token
-    return text[:1].upper() + text[1:]
-
-
-def check_language(language: str) -> None:
-    """``ValueError`` unless ``language`` is one of ``LANGUAGES``."""
-    if language not in LANGUAGES:
-        raise ValueError(f"language is {language!r}; allowed: {', '.join(LANGUAGES)}")
-
-
 class Phrase(NamedTuple):
     """A noun phrase or pronoun in both languages, before elision; `negated` is used after *ne ... pas*."""
 
@@ -111,17 +54,11 @@ class Phrase(NamedTuple):
     gender: str = "m"
     negated_english: str = ""
     negated_french: str = ""
-    combinations: frozenset[tuple[str, str]] = frozenset()
     noun: str = ""
 
 
 def inflect(adjective: Adjective, gender: str, plural: bool) -> str:
-    """Form of an adjective.
-
-    >>> from llmbook.architecture.french_lexicon import ADJECTIVES
-    >>> inflect(ADJECTIVES["old"], "f", plural=False)
-    'vieille'
-    """
+    """Form of an adjective: *vieille* for old, "f", singular."""
     return {"m": (adjective.ms, adjective.mp), "f": (adjective.fs, adjective.fp)}[gender][plural]
 
 
@@ -137,12 +74,6 @@ def noun_phrase(
 
     ``determiner`` is an English one in the singular (``the``, ``this``, ``a``, ``my`` ...), ``some`` for mass
     nouns, or ``generic`` ("I like cats": les chats). ``polite`` makes *your* votre.
-
-    >>> from llmbook.architecture.french_lexicon import ADJECTIVES, NOUNS
-    >>> noun_phrase(NOUNS["tree"], "this", adjective=ADJECTIVES["old"])[:2]
-    ('this old tree', 'ce vieil arbre')
-    >>> noun_phrase(NOUNS["school"], "my")[:2]
-    ('my school', 'mon école')
     """
     words, english = (
         [noun.french_plural if plural else noun.french],
@@ -162,7 +93,7 @@ def noun_phrase(
     return Phrase(
         " ".join([name, *english]).strip(), " ".join([article, *words]), 5 if plural else 2, noun.gender,
         " ".join([any_, *english]).strip(), " ".join(["de" if indefinite else article, *words]),
-        frozenset({(adjective.english, noun.english)} if adjective else ()), noun.english,
+        noun.english,
     )  # fmt: skip
 
 
@@ -205,7 +136,7 @@ BE_MODES = {
 BE = Verb("be", "is", "-", "-", "-", ("suis", "es", "est", "sommes", "êtes", "sont"), "-", "-")
 
 
-def finish(english: str, french: str, combinations: Iterable[tuple[str, str]] = ()) -> Pair:
+def finish(english: str, french: str) -> Pair:
     """Finish two token strings: a/an, elision, contraction, capitals and punctuation."""
     words = tokenize(english)
     words = [
@@ -213,7 +144,7 @@ def finish(english: str, french: str, combinations: Iterable[tuple[str, str]] = 
         for w, after in zip(words, [*words[1:], "."], strict=True)
     ]
     raw = re.sub(r"([.,?])", r" \1", french).split()
-    return Pair(detokenize(words, "en"), detokenize(elide(raw), "fr"), frozenset(combinations))
+    return Pair(detokenize(words, "en"), detokenize(elide(raw), "fr"))
 
 
 def clause(
@@ -223,11 +154,6 @@ def clause(
 
     ``clitic`` is an object pronoun, which French puts before the verb; ``end`` is ``today``, ``sir`` or
     ``madam``.
-
-    >>> she = Phrase("she", "elle", gender="f")
-    >>> market = Phrase("to the market", "à le marché")
-    >>> clause(MODES["past not"], she, VERBS["go"], market)
-    Pair(english='She did not go to the market.', french="Elle n'est pas allée au marché.")
     """
     person = subject.person
     english = {
@@ -244,12 +170,7 @@ def clause(
         "o": thing.french, "n": thing.negated_french or thing.french,
     }  # fmt: skip
     sides = [SUFFIXES[end][side] + mode[side][-1] for side in (0, 1)]
-    lemma = {(verb.base, thing.noun)} if thing.noun and verb is not BE else set()
-    return finish(
-        mode[0][:-1].format(**english) + sides[0],
-        mode[1][:-1].format(**french) + sides[1],
-        subject.combinations | thing.combinations | lemma,
-    )
+    return finish(mode[0][:-1].format(**english) + sides[0], mode[1][:-1].format(**french) + sides[1])
 
 
 SUFFIXES = {
@@ -272,4 +193,4 @@ def _participle(verb: Verb, subject: Phrase) -> str:
 def after_preposition(english: str, french: str, phrase: Phrase) -> Phrase:
     """Put a preposition in front of a phrase; after it, a negation no longer turns un into de."""
     words = f"{english} {phrase.english}", f"{french} {phrase.french}"
-    return Phrase(*words, combinations=phrase.combinations, noun=phrase.noun)
+    return Phrase(*words, noun=phrase.noun)
