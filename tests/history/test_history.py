@@ -11,7 +11,7 @@ import torch
 from llmbook import history
 from llmbook.core.measure import records
 from llmbook.core.show.plotting import figure
-from llmbook.history import ngram, timeline
+from llmbook.history import milestones, ngram, timeline
 from llmbook.history.ladder import Text
 
 
@@ -87,6 +87,6 @@ def test_the_figures_and_the_table_show_every_row():
     sized = [r for r in rows if r.size and r.day.year >= 2013]
     assert sum(len(c.get_offsets()) for c in bx.collections) == len(sized)
     shown = {t.get_text() for t in bx.texts}
-    assert shown == set(history.NAMES_SHOWN)
+    assert shown == set(milestones.NAMES_SHOWN)
     table = history.table_of_milestones(rows)
     assert table.count("<tr>") == len(rows) + 1 and table.count("<a href=") == len(rows)

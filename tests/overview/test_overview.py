@@ -130,7 +130,7 @@ def test_the_tokens_of_a_text_put_together_are_the_text(lm):
 
 
 @pytest.mark.parametrize(
-    "call", ["encode", "pieces", "next_probabilities", "top", "surprise", "bits_per_byte", "say"]
+    "call", ["encode", "pieces", "next_probabilities", "top", "surprise", "bits_per_byte", "complete"]
 )
 def test_an_empty_text_is_refused_with_advice(lm, call):
     with pytest.raises(ValueError, match="empty; give at least one word"):
