@@ -61,6 +61,11 @@ def test_the_flop_formula_holds_for_smollm2(smollm2):
     assert twice["attention scores"] == 4 * formula["attention scores"]
 
 
+def test_biases_cost_no_operations_in_the_formula():
+    plain = cost.flop_formula(replace(TINY, bias=False), 8)
+    assert plain == cost.flop_formula(TINY, 8) == cost.flop_formula(replace(TINY, qkv_bias=True), 8)
+
+
 def test_the_flop_formula_refuses_what_is_no_transformer():
     with pytest.raises(ValueError, match="n_encoder_layer is 2; a Transformer is built with"):
         cost.flop_formula(replace(TINY, n_encoder_layer=2), 8)
