@@ -131,7 +131,7 @@ class Translator:
         shift, start = len(self.english), source.shape[1]
         bos, eos = tokens.BOS + shift, tokens.EOS + shift
         if self.family == "encoder-decoder":
-            ids = translate(self.model, source, 24, bos=bos, eos=eos, is_token=source != tokens.PAD)  # type: ignore[arg-type]
+            ids = translate(self.model, source, 24, bos=bos, eos=eos, is_token=source != tokens.PAD)  # type: ignore[call-overload]
         else:
             step = lambda ids: self.logits(self.model, source, ids[:, start:])  # noqa: E731
             first = torch.full((len(source), 1), bos, device=source.device)

@@ -9,8 +9,9 @@ Left out on purpose: training, and every decoding method but greedy and plain sa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ class LanguageModel:
     @torch.no_grad()
     def next_probabilities(self, text: str) -> Tensor:
         """p(next token | text) for every token of the vocabulary: (V,), sums to 1."""
-        return self.model(self.encode(text))[0, -1].softmax(-1).cpu()
+        return self.model(self.encode(text), last_only=True)[0, -1].float().softmax(-1).cpu()
 
     def top(self, text: str, k: int = 10) -> dict[str, float]:
         """The ``k`` likeliest continuations and their probabilities, likeliest first."""
@@ -70,7 +71,7 @@ class LanguageModel:
     def surprise(self, text: str) -> Tensor:
         """-log2 p(token | tokens before it) for every token but the first, in bits: (T - 1,)."""
         ids = self.encode(text)
-        log_p = self.model(ids)[0, :-1].log_softmax(-1)  # (T - 1, V)
+        log_p = self.model(ids)[0, :-1].float().log_softmax(-1)  # (T - 1, V)
         return -log_p.gather(1, ids[0, 1:, None])[:, 0].cpu() / math.log(2)
 
     def bits_per_byte(self, text: str) -> float:
@@ -86,28 +87,34 @@ class LanguageModel:
         )  # a tokenizer's start mark is no part of the text: then all of it counts
         return float(bits.sum()) / len(rest.encode())
 
+    @overload
+    def complete(self, prompt: str, max_new_tokens: int = ..., **options: Any) -> str: ...
+    @overload
+    def complete(self, prompt: Sequence[str], max_new_tokens: int = ..., **options: Any) -> list[str]: ...
     def complete(
         self,
-        prompt: str,
+        prompt: str | Sequence[str],
         max_new_tokens: int = 30,
-        temperature: float = 0.0,
+        *,
         seed: int = 0,
-        top_k: int | None = None,
         start: bool = True,
-    ) -> str:
-        """Continue ``prompt``; temperature 0 always takes the likeliest token. Returns only what is new."""
-        generator = torch.Generator().manual_seed(seed)
-        ids = self.encode(prompt, start)
-        out = generate(
-            self.model,
-            ids,
-            max_new_tokens,
-            temperature=temperature,
-            top_k=top_k,
-            generator=generator,
-            stop=self.tokenizer.eos_token_id,
-        )
-        return self.tokenizer.decode(out[0, ids.shape[1] :].tolist(), skip_special_tokens=True)
+        **options: Any,
+    ) -> str | list[str]:
+        """Continue a prompt, or several at once; returns only what is new.
+
+        ``options``: as for ``generation.stream``. At temperature 0, the default, it always takes the likeliest token.
+        """
+        ids = [self.encode(p, start)[0].tolist() for p in ([prompt] if isinstance(prompt, str) else prompt)]
+        options = {
+            "generator": torch.Generator().manual_seed(seed),
+            "stop": self.tokenizer.eos_token_id,
+        } | options
+        rows = generate(self.model, ids, max_new_tokens, **options)
+        texts = [
+            self.tokenizer.decode(row[len(p) :], skip_special_tokens=True)
+            for p, row in zip(ids, rows, strict=True)
+        ]
+        return texts[0] if isinstance(prompt, str) else texts
 
     def chat(self, message: str, max_new_tokens: int = 60) -> str:
         """Answer one message: the chat template around it, then greedy continuation until the model stops."""
