@@ -1,1 +1,1 @@
-"""Where a page runs: files, machine, seeds and devices, caches."""
+"""Where a page runs and what made its results: files, machine, seeds and devices, closures, artefacts."""
