@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -13,9 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from llmbook.core.measure.losses import cross_entropy
 from llmbook.core.train.checkpoint import History
+from llmbook.core.train.data import batches, make_valid_batches
 from llmbook.core.train.optim import decay_groups, hidden_matrices, make_optimizers
-from llmbook.core.train.training import Recipe, batches, make_valid_batches, train
+from llmbook.core.train.training import Recipe, train
 
 IDS = torch.randint(11, (400,), generator=torch.Generator().manual_seed(5))
 SMALL = Recipe(lr=0.01, steps=20, batch_size=4, block_size=6, log_every=3, save_every=10)
@@ -111,7 +111,7 @@ def test_any_task_trains_with_its_own_batches_and_loss():
         return x, (x[:, 0] > x[:, 1]).long(), "a note that is no tensor"
 
     def classify(model, batch):
-        return F.cross_entropy(model(batch[0]), batch[1])
+        return cross_entropy(model(batch[0]), batch[1])
 
     torch.manual_seed(0)
     model = nn.Linear(2, 2)
@@ -144,7 +144,7 @@ def test_bfloat16_is_used_when_asked_and_the_weights_stay_float32():
     def loss_fn(model, batch):
         logits = model(batch[0])
         seen.add(logits.dtype)
-        return F.cross_entropy(logits.flatten(0, 1).float(), batch[1].flatten())
+        return cross_entropy(logits.float(), batch[1])
 
     model = tiny()
     train(model, IDS, replace(SMALL, steps=2, amp=True), loss_fn=loss_fn)
@@ -175,10 +175,10 @@ def test_a_text_of_one_context_and_its_next_token_is_just_long_enough():
 
 def test_validation_windows_are_fixed_spread_and_inside_the_text():
     recipe = Recipe(steps=1, batch_size=2, block_size=10, eval_windows=5)
-    valid = make_valid_batches(torch.arange(101), recipe, torch.device("cpu"))
+    valid = make_valid_batches(nn.Module(), torch.arange(101), recipe, torch.device("cpu"))
     x, y = (torch.cat(parts) for parts in zip(*valid, strict=True))
     assert x[:, 0].tolist() == [0, 22, 45, 67, 90] and torch.equal(y, x + 1)  # starts 0 to 90, evenly
-    few = make_valid_batches(torch.arange(25), recipe, torch.device("cpu"))
+    few = make_valid_batches(nn.Module(), torch.arange(25), recipe, torch.device("cpu"))
     assert sum(len(x) for x, _ in few) == 2  # only two windows fit without overlap
 
 
@@ -294,7 +294,7 @@ def test_rows_come_every_so_many_steps_at_evaluations_and_at_the_end():
     assert history.column("tokens") == [24 * step for step in history.column("step")]
     assert seen == history.rows and history.last["step"] == 14
     assert history.column("seconds") == sorted(history.column("seconds"))
-    assert set(history.last) == {"step", "seconds", "tokens", "lr", "loss", "valid_loss"}
+    assert set(history.last) == {"step", "seconds", "tokens", "lr", "grad_norm", "loss", "valid_loss"}
 
 
 def test_the_loss_of_a_row_is_the_mean_since_the_row_before():
@@ -315,7 +315,7 @@ def test_the_clock_stands_still_during_evaluation_and_runs_during_training():
 
     def loss_fn(model, batch):
         time.sleep(slow["train" if model.training else "eval"])
-        return F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten())
+        return cross_entropy(model(batch[0]), batch[1])
 
     recipe = replace(SMALL, steps=10, eval_every=1)
     start = time.perf_counter()
@@ -374,7 +374,7 @@ def test_a_run_killed_and_resumed_ends_bit_for_bit_like_one_that_never_stopped(t
     history = train(resumed, IDS, recipe, seed=7, valid_ids=IDS, checkpoint=path, resume=True)
     assert same_weights(straight, resumed)
     assert resumed.calls == 20 and resumed.head.weight is resumed.embed.weight
-    for name in ("step", "tokens", "lr", "loss", "valid_loss"):
+    for name in ("step", "tokens", "lr", "grad_norm", "loss", "valid_loss"):
         assert history.column(name) == expected.column(name), name
 
 
@@ -488,57 +488,6 @@ def test_bad_data_is_named(data, options, message):
 def test_a_context_longer_than_the_models_is_refused():
     with pytest.raises(ValueError, match="block_size is 9, but the model sees at most 8"):
         train(tiny(), IDS, replace(SMALL, block_size=9))
-
-
-# ---- several processes
-
-SHARED = Recipe(lr=0.01, steps=12, batch_size=6, block_size=6, log_every=4)
-SCRIPT = """
-import os
-import sys
-sys.path.insert(0, sys.argv[1])
-import test_training as t
-
-# different weights: those of the first process have to win
-t.train_shared(sys.argv[2], start=int(os.environ["RANK"]))
-t.train(t.tiny(), t.IDS, t.replace(t.SHARED, batch_size=3))
-"""
-
-
-def train_shared(path, start):
-    """A run in float64, where a difference is a mistake; AdamW would amplify the rounding of float32."""
-    torch.set_num_threads(1)
-    torch.manual_seed(start)
-    model = Tiny(dropout=0.0, tied=False).double()
-    model.unused = nn.Parameter(torch.ones(3, 3, dtype=torch.float64))  # without gradient
-    return train(model, IDS, SHARED, valid_ids=IDS, seed=2, checkpoint=path, on_log=print)
-
-
-def test_two_processes_equal_one_and_refuse_a_batch_they_cannot_share(tmp_path):
-    from safetensors.torch import load_file
-
-    one, two = tmp_path / "one", tmp_path / "two"
-    (tmp_path / "script.py").write_text(SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
-    script = [str(tmp_path / "script.py"), os.path.dirname(__file__), str(two)]
-    ran = subprocess.run([sys.executable, *launcher, *script], capture_output=True, text=True, timeout=120)
-    assert ran.returncode != 0 and "a batch of 3 rows cannot be shared evenly by 2 processes" in ran.stderr
-    history = train_shared(one, start=0)
-    assert ran.stdout.count("valid_loss") == len(history.rows) == 3  # only the first process speaks
-    a, b = load_file(one), load_file(two)
-    assert a.keys() == b.keys() and torch.equal(a["rng.data"], b["rng.data"])
-    for name in (name for name in a if name.startswith(("model.", "optim."))):
-        torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-10)
-    assert (b["model.unused"] == 1).all()  # nothing used it, so not even weight decay has touched it
-    losses = [[row["loss"], row["valid_loss"]] for row in _saved_rows(two)]
-    for got, row in zip(losses, history.rows, strict=True):
-        assert got == [pytest.approx(row["loss"]), row["valid_loss"] and pytest.approx(row["valid_loss"])]
-
-
-def _saved_rows(path):
-    from llmbook.core.train.checkpoint import read_checkpoint
-
-    return read_checkpoint(path)[1]["rows"]
 
 
 @pytest.mark.gpu
