@@ -139,7 +139,7 @@ def test_a_part_without_targets_adds_nothing_and_has_no_gradient_of_its_own():
     logits = torch.randn(1, 2, 5, requires_grad=True)
     total, weight = losses.cross_entropy(logits, torch.full((1, 2), -100))
     total.backward()
-    assert float(total) == int(weight) == 0 and not logits.grad.any()
+    assert total.item() == int(weight) == 0 and not logits.grad.any()
 
 
 def test_bits_per_byte_does_not_depend_on_how_text_is_cut_into_tokens():

@@ -217,7 +217,8 @@ def test_validation_is_the_mean_over_all_targets_however_they_are_batched():
     y = IDS[1:61].view(10, 6).clone()
     y[:7, 1:] = -100  # 7 rows with one target, 3 with six
     recipe = replace(SMALL, steps=1)
-    whole, split = ([(x, y)], [(x[:7], y[:7]), (x[7:8], y[7:8]), (x[8:], y[8:])])
+    nothing = torch.full((1, 6), -100)
+    whole, split = ([(x, y)], [(x[:1], nothing), (x[:7], y[:7]), (x[7:8], y[7:8]), (x[8:], y[8:])])
     model, twin = tiny(), tiny()
     one, other = train(model, IDS, recipe, valid_ids=whole), train(twin, IDS, recipe, valid_ids=split)
     nats = F.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum")

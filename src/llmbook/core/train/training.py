@@ -92,16 +92,17 @@ def train(
     run, state = Run(recipe, seed, fingerprint(data)), (trained, optimizers, generator)
     if checkpoint is not None and resume and Path(checkpoint).exists():
         run.load(checkpoint, *state)
-    valid_loss(objective, valid[:1])  # what is wrong with it comes out now and not after the last step
+    valid_loss(objective, valid)  # what is wrong with it comes out now and not after the last step
 
     with progress_bar(progress) as bar:
         run.start_clock()
         while not run.over():
             lr, batch = recipe.lr_at(run.done(ahead=1)), next(stream)
-            loss, grad_norm = backward(objective, batch, recipe)
+            loss = backward(objective, batch, recipe)
+            grad_norm = clip_gradients(objective, recipe.grad_clip)
             run.check_finite(lr, loss=loss, grad_norm=grad_norm)
             update(optimizers, lr)
-            run.check_finite(lr, weights=size(trainable(trained)))
+            run.check_finite(lr, weights=norm_of(trainable(trained)))
             run.count(loss, grad_norm, batch)
             with run.clock_stopped():
                 if run.due(recipe.log_every) or run.due(recipe.eval_every) or run.over():
@@ -133,13 +134,13 @@ def check_arguments(
         check_writable(checkpoint)
 
 
-def backward(objective: nn.Module, batch: Batch, recipe: Recipe) -> tuple[float, float]:
-    """Gradients of the mean loss per target, clipped. Returns that loss, and their norm before clipping.
+def backward(objective: nn.Module, batch: Batch, recipe: Recipe) -> float:
+    """Gradients of the mean loss per target, over all micro-batches and processes together; returns that loss.
 
-    The mean is over the targets of all micro-batches and processes together. How many count is known only at the
-    end, so each micro-batch is divided by what they usually are, and the gradients are corrected once at the end.
+    How many targets count is known only at the end. So each micro-batch is divided by the number that is usual, and
+    the gradients are corrected once, at the end.
     """
-    usual = batch[0].numel()  # as many as the tokens; DDP and FSDP average over processes
+    usual = batch[0].numel()  # every token is a target
     objective.zero_grad(set_to_none=True)
     sums = []
     for i, part in enumerate(micro_batches(batch, recipe.accumulate), start=1):
@@ -147,30 +148,38 @@ def backward(objective: nn.Module, batch: Batch, recipe: Recipe) -> tuple[float,
             with torch.autocast(batch[0].device.type, dtype=torch.bfloat16, enabled=recipe.amp):
                 loss = objective(part)
             (loss.total / usual).backward()
-        sums.append(both(loss))
+        sums.append(total_and_weight(loss))
     total, weight = sum_over_processes(torch.stack(sums).sum(0))
     if not weight > 0:
         raise ValueError("no target of the batch counts; look for rows in which all are ignored")
-    gradients = [p.grad for p in objective.parameters() if p.grad is not None]
-    if (correction := usual * n_processes() / weight.item()) != 1:
-        for gradient in gradients:
-            gradient.mul_(correction)
-    grad_norm = nn.utils.get_total_norm(gradients)
-    if recipe.grad_clip:  # Pascanu et al. (2013), arXiv:1211.5063
-        nn.utils.clip_grads_with_norm_(objective.parameters(), recipe.grad_clip, grad_norm)
-    return (total / weight).item(), float(whole(grad_norm))
+    correction = usual * n_processes() / weight.item()  # DDP and FSDP take the mean over processes
+    for p in objective.parameters():
+        if p.grad is not None and correction != 1:
+            p.grad.mul_(correction)
+    return (total / weight).item()
 
 
-def both(loss: Loss) -> Tensor:
-    """Total and weight as one tensor (2,), in float32 or more, to be summed."""
+def total_and_weight(loss: Loss) -> Tensor:
+    """Both as one tensor (2,), in float32 or more, to be summed."""
     total = loss.total.detach()
     total = total.to(torch.promote_types(total.dtype, torch.float32))
     return torch.stack([total, torch.as_tensor(loss.weight).to(total)])
 
 
-def size(tensors: list[nn.Parameter]) -> float:
-    """Euclidean norm of all the tensors together."""
-    return float(whole(nn.utils.get_total_norm([tensor.detach() for tensor in tensors])))
+def clip_gradients(objective: nn.Module, largest: float) -> float:
+    """Shorten the gradients to norm `largest`, unless that is 0; returns their norm before.
+
+    Pascanu et al. (2013), arXiv:1211.5063.
+    """
+    norm = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
+    if largest:
+        nn.utils.clip_grads_with_norm_(objective.parameters(), largest, norm)
+    return float(whole(norm))
+
+
+def norm_of(weights: list[nn.Parameter]) -> float:
+    """Euclidean norm of all the weights together; not finite if one of them is not."""
+    return float(whole(nn.utils.get_total_norm([p.detach() for p in weights])))
 
 
 def update(optimizers: list[Optimizer], lr: float) -> None:
