@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from llmbook.core.measure.losses import cross_entropy
 from llmbook.core.text.tokens import BOS, EOS, PAD
 from llmbook.history.cells import CELLS, LAYERS, unroll
 from llmbook.history.recurrent import FeedForwardLM, RecurrentLM, gradient_by_distance
-from llmbook.history.seq2seq import Seq2Seq, reversal_batch, sequence_loss, until_eos
+from llmbook.history.seq2seq import Seq2Seq, reversal_batch, until_eos
 
 KINDS = tuple(CELLS)
 
@@ -274,10 +275,10 @@ def test_bad_sources_are_refused() -> None:
         model(torch.tensor([[14]]), target)
 
 
-def test_sequence_loss_ignores_padding() -> None:
+def test_the_loss_of_a_sequence_ignores_padding() -> None:
     logits, target = torch.randn(2, 4, 9), torch.tensor([[4, 5, EOS, PAD], [6, EOS, PAD, PAD]])
     by_hand = -torch.stack([logits[b, t].log_softmax(-1)[target[b, t]] for b, t in (target != PAD).nonzero()])
-    torch.testing.assert_close(sequence_loss(logits, target), by_hand.mean())
+    torch.testing.assert_close(cross_entropy(logits, target, ignore_index=PAD).mean, by_hand.mean())
 
 
 def test_rows_are_compared_up_to_the_end_and_the_end_counts() -> None:
@@ -324,7 +325,8 @@ def test_a_few_steps_of_training_lower_the_loss(attention: bool) -> None:
     losses = []
     for _ in range(60):
         made = reversal_batch(32, (2, 3), symbols=5, generator=generator)
-        loss = sequence_loss(model(made.source, made.target_in), made.target_out)
+        logits = model(made.source, made.target_in)
+        loss = cross_entropy(logits, made.target_out, ignore_index=PAD).mean
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

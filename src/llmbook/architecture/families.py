@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmbook.architecture import french
-from llmbook.core.measure import intervals
+from llmbook.core.measure import intervals, losses
 from llmbook.core.measure.metrics import exact_match
 from llmbook.core.models.config import Config
 from llmbook.core.models.generation import generate, translate
@@ -103,11 +102,11 @@ class Translator:
         where = n_source[:, None] + torch.arange(target.shape[1], device=ids.device)  # (B, T)
         return model.head(hidden[torch.arange(len(ids), device=ids.device)[:, None], where])
 
-    def loss(self, model: nn.Module, batch: tuple) -> Tensor:
-        """Mean surprise per French word, padding left out."""
+    def loss(self, model: nn.Module, batch: tuple) -> losses.Loss:
+        """Surprise at each French word, padding left out."""
         source, target_in, target_out = batch
-        return F.cross_entropy(
-            self.logits(model, source, target_in).flatten(0, 1), target_out.flatten(), ignore_index=tokens.PAD
+        return losses.cross_entropy(
+            self.logits(model, source, target_in), target_out, ignore_index=tokens.PAD
         )
 
     def train(self, steps: int, batch_size: int = 64) -> training.History:

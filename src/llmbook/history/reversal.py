@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from llmbook.core.measure import losses
 from llmbook.core.measure.metrics import exact_match
+from llmbook.core.text.tokens import PAD
 from llmbook.core.train import training
 from llmbook.core.train.optim import Recipe
 from llmbook.history import seq2seq
@@ -26,8 +28,8 @@ def reverse_by_length(attention: bool, lengths: Sequence[int], *, steps: int, se
     def draw(generator: torch.Generator) -> tuple[Tensor, ...]:
         return tuple(t.to(device) for t in seq2seq.reversal_batch(64, (2, 12), generator=generator))
 
-    def loss(model: nn.Module, batch: tuple) -> Tensor:
-        return seq2seq.sequence_loss(model(batch[0], batch[1]), batch[2])
+    def loss(model: nn.Module, batch: tuple) -> losses.Loss:
+        return losses.cross_entropy(model(batch[0], batch[1]), batch[2], ignore_index=PAD)
 
     recipe = Recipe(lr=5e-3, steps=steps, batch_size=64, block_size=16, weight_decay=0.0, warmup=0.05)
     training.train(model, draw, recipe, loss_fn=loss, seed=seed, device=device, progress=False)

@@ -151,15 +151,6 @@ def _unroll_padded(layers: nn.RNNBase, x: Tensor, lengths: Tensor) -> tuple[Tens
     return outputs, tuple(torch.cat(part, dim=1) for part in zip(*(state for _, state in rows), strict=True))
 
 
-def sequence_loss(logits: Tensor, target_out: Tensor) -> Tensor:
-    """Mean cross-entropy in nats per real target token; <pad> does not count.
-
-    >>> round(sequence_loss(torch.zeros(1, 2, 8), torch.tensor([[5, 0]])).item(), 4)  # ln 8
-    2.0794
-    """
-    return F.cross_entropy(logits.flatten(0, 1), target_out.flatten(), ignore_index=PAD)
-
-
 def until_eos(ids: Tensor) -> list[list[int]]:
     """Each row of ids (B, T) up to and including its first <eos>, as a list.
 

@@ -114,6 +114,34 @@ def test_a_model_without_block_size_needs_one():
         losses.loss(Positional(), torch.zeros(5, dtype=torch.long))
 
 
+def test_totals_and_weights_of_parts_add_up_to_those_of_the_whole_and_means_do_not():
+    torch.manual_seed(0)
+    logits, targets = torch.randn(2, 3, 5), torch.tensor([[1, -100, -100], [2, 3, 4]])
+    whole = losses.cross_entropy(logits, targets)
+    parts = [losses.cross_entropy(logits[i], targets[i]) for i in (0, 1)]
+    by_hand = -torch.stack([logits[b, t].log_softmax(-1)[targets[b, t]] for b, t in (targets >= 0).nonzero()])
+    torch.testing.assert_close(whole.total, by_hand.sum())
+    assert int(whole.weight) == 4 and float(whole.mean) == pytest.approx(float(by_hand.mean()))
+    assert float(sum(p.total for p in parts)) == pytest.approx(float(whole.total))
+    assert sum(int(p.weight) for p in parts) == 4
+    assert abs(float(sum(p.mean for p in parts)) / 2 - float(whole.mean)) > 0.1
+
+
+def test_the_mean_equals_that_of_torch_to_the_last_bit():
+    torch.manual_seed(0)
+    logits, targets = torch.randn(4, 6, 11), torch.randint(11, (4, 6))
+    for ignored in (-100, 3):
+        expected = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=ignored)
+        assert torch.equal(losses.cross_entropy(logits, targets, ignored).mean, expected)
+
+
+def test_a_part_without_targets_adds_nothing_and_has_no_gradient_of_its_own():
+    logits = torch.randn(1, 2, 5, requires_grad=True)
+    total, weight = losses.cross_entropy(logits, torch.full((1, 2), -100))
+    total.backward()
+    assert total.item() == int(weight) == 0 and not logits.grad.any()
+
+
 def test_bits_per_byte_does_not_depend_on_how_text_is_cut_into_tokens():
     # "abcd": four byte tokens of 2 nats each, or one token of 8 nats: the same text at the same cost
     assert losses.bits_per_byte(4 * 2.0, 4) == losses.bits_per_byte(1 * 8.0, 4)

@@ -2,20 +2,21 @@
 
 import json
 import math
-import os
-import subprocess
 import sys
 import time
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from llmbook.core.train.checkpoint import History
+from llmbook.core.measure.losses import Loss, cross_entropy
+from llmbook.core.train.checkpoint import History, read_checkpoint
+from llmbook.core.train.data import batches, make_valid_batches
 from llmbook.core.train.optim import decay_groups, hidden_matrices, make_optimizers
-from llmbook.core.train.training import Recipe, batches, make_valid_batches, train
+from llmbook.core.train.training import Recipe, train
 
 IDS = torch.randint(11, (400,), generator=torch.Generator().manual_seed(5))
 SMALL = Recipe(lr=0.01, steps=20, batch_size=4, block_size=6, log_every=3, save_every=10)
@@ -96,6 +97,35 @@ def test_one_step_is_that_of_torch_written_out():
     assert same_weights(model, twin)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "wsd"])
+@pytest.mark.parametrize("lr", [0.01, 0.03])
+def test_a_run_obeys_its_optimizer_schedule_and_rate(optimizer, schedule, lr):
+    recipe = replace(SMALL, steps=4, lr=lr, optimizer=optimizer, schedule=schedule, warmup=0.5, cooldown=0.5)
+    model, twin = tiny(dropout=0.0, tied=False), tiny(dropout=0.0, tied=False)
+    train(model, IDS, recipe)
+    stream = batches(IDS, batch_size=4, block_size=6, generator=torch.Generator().manual_seed(0))
+    hidden = [twin.mix.weight] if optimizer == "muon" else []
+    rest = [p for p in twin.parameters() if all(p is not h for h in hidden)]
+    groups = [{"params": [p for p in rest if p.dim() > 1], "weight_decay": 0.1}]
+    groups += [{"params": [p for p in rest if p.dim() == 1], "weight_decay": 0.0}]
+    written = [torch.optim.AdamW(groups, betas=(0.9, 0.95))]
+    if hidden:
+        written += [torch.optim.Muon(hidden, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")]
+    last = {"constant": 1.0, "wsd": 0.1, "cosine": 0.1}[schedule]
+    middle = {"constant": 1.0, "wsd": 0.55, "cosine": 0.55}[schedule]
+    for share, (x, y) in zip((0.5, 1.0, middle, last), stream, strict=False):
+        twin.zero_grad()
+        F.cross_entropy(twin(x).flatten(0, 1), y.flatten()).backward()
+        nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
+        for each in written:
+            for group in each.param_groups:
+                group["lr"] = lr * share
+            each.step()
+    for ours, theirs in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
 def test_gradients_left_by_someone_else_do_not_count():
     clean, dirty = tiny(), tiny()
     dirty(IDS[None, :8]).sum().backward()
@@ -111,7 +141,7 @@ def test_any_task_trains_with_its_own_batches_and_loss():
         return x, (x[:, 0] > x[:, 1]).long(), "a note that is no tensor"
 
     def classify(model, batch):
-        return F.cross_entropy(model(batch[0]), batch[1])
+        return cross_entropy(model(batch[0]), batch[1])
 
     torch.manual_seed(0)
     model = nn.Linear(2, 2)
@@ -144,7 +174,7 @@ def test_bfloat16_is_used_when_asked_and_the_weights_stay_float32():
     def loss_fn(model, batch):
         logits = model(batch[0])
         seen.add(logits.dtype)
-        return F.cross_entropy(logits.flatten(0, 1).float(), batch[1].flatten())
+        return cross_entropy(logits.float(), batch[1])
 
     model = tiny()
     train(model, IDS, replace(SMALL, steps=2, amp=True), loss_fn=loss_fn)
@@ -175,11 +205,38 @@ def test_a_text_of_one_context_and_its_next_token_is_just_long_enough():
 
 def test_validation_windows_are_fixed_spread_and_inside_the_text():
     recipe = Recipe(steps=1, batch_size=2, block_size=10, eval_windows=5)
-    valid = make_valid_batches(torch.arange(101), recipe, torch.device("cpu"))
+    valid = make_valid_batches(nn.Module(), torch.arange(101), recipe, torch.device("cpu"))
     x, y = (torch.cat(parts) for parts in zip(*valid, strict=True))
     assert x[:, 0].tolist() == [0, 22, 45, 67, 90] and torch.equal(y, x + 1)  # starts 0 to 90, evenly
-    few = make_valid_batches(torch.arange(25), recipe, torch.device("cpu"))
+    few = make_valid_batches(nn.Module(), torch.arange(25), recipe, torch.device("cpu"))
     assert sum(len(x) for x, _ in few) == 2  # only two windows fit without overlap
+
+
+def test_validation_is_the_mean_over_all_targets_however_they_are_batched():
+    x = IDS[:60].view(10, 6)
+    y = IDS[1:61].view(10, 6).clone()
+    y[:7, 1:] = -100  # 7 rows with one target, 3 with six
+    recipe = replace(SMALL, steps=1)
+    nothing = torch.full((1, 6), -100)
+    whole, split = ([(x, y)], [(x[:1], nothing), (x[:7], y[:7]), (x[7:8], y[7:8]), (x[8:], y[8:])])
+    model, twin = tiny(), tiny()
+    one, other = train(model, IDS, recipe, valid_ids=whole), train(twin, IDS, recipe, valid_ids=split)
+    nats = F.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum")
+    assert one.last["valid_loss"] == pytest.approx(nats.item() / 25)
+    assert other.last["valid_loss"] == pytest.approx(one.last["valid_loss"])
+
+
+def test_a_validation_text_of_unequal_batches_counts_each_token_once():
+    recipe = replace(SMALL, steps=1, batch_size=4, eval_windows=5)
+    model = tiny()
+    history = train(model, IDS, recipe, valid_ids=IDS)
+    x, y = (
+        torch.cat(p) for p in zip(*make_valid_batches(model, IDS, recipe, torch.device("cpu")), strict=True)
+    )
+    assert len(x) == 5  # a batch of four rows and one of one
+    assert history.last["valid_loss"] == pytest.approx(
+        F.cross_entropy(model(x).flatten(0, 1), y.flatten()).item()
+    )
 
 
 # ---- recipe and schedule
@@ -201,6 +258,25 @@ def test_validation_windows_are_fixed_spread_and_inside_the_text():
         ({"batch_size": True}, "batch_size is True"),
         ({"block_size": -1}, "block_size is -1"),
         ({"warmup": 10}, "warmup is 10"),
+        ({"warmup": 1.0}, "warmup is 1.0; give a share from 0 to below 1"),
+        ({"warmup": math.nan}, "warmup is nan"),
+        ({"accumulate": 0}, "accumulate is 0"),
+        ({"accumulate": True}, "accumulate is True"),
+        ({"accumulate": 5}, "batch_size=32 with accumulate=5"),
+        ({"steps": "10"}, "steps is '10'"),
+        ({"steps": None, "seconds": math.inf}, "seconds is inf"),
+        ({"lr": torch.tensor(0.1)}, "lr is tensor"),
+        ({"lr": True}, "lr is True"),
+        ({"betas": (False, 0.9)}, "betas is"),
+        ({"betas": (0.9, math.nan)}, "betas is"),
+        ({"betas": ("0.9", "0.95")}, "betas is"),
+        ({"betas": {0.9, 0.95}}, "betas is"),
+        ({"betas": (0.9,)}, "betas is"),
+        ({"amp": 1}, "amp is 1; give True or False"),
+        ({"amp": "no"}, "amp is 'no'"),
+        ({"schedule": ["cosine"]}, "schedule is"),
+        ({"grad_clip": math.inf}, "grad_clip is inf"),
+        ({"weight_decay": "0"}, "weight_decay is '0'"),
         ({"final_lr": -0.1}, "final_lr is -0.1"),
         ({"schedule": "linear"}, "constant, cosine, wsd"),
         ({"schedule": "wsd", "warmup": 0.9}, "cooldown=0.2"),
@@ -294,13 +370,24 @@ def test_rows_come_every_so_many_steps_at_evaluations_and_at_the_end():
     assert history.column("tokens") == [24 * step for step in history.column("step")]
     assert seen == history.rows and history.last["step"] == 14
     assert history.column("seconds") == sorted(history.column("seconds"))
-    assert set(history.last) == {"step", "seconds", "tokens", "lr", "loss", "valid_loss"}
+    assert set(history.last) == {"step", "seconds", "tokens", "lr", "grad_norm", "loss", "valid_loss"}
 
 
 def test_the_loss_of_a_row_is_the_mean_since_the_row_before():
     each = train(tiny(), IDS, replace(SMALL, steps=6, log_every=1)).column("loss")
     by_three = train(tiny(), IDS, replace(SMALL, steps=6, log_every=3)).column("loss")
     assert by_three == pytest.approx([sum(each[:3]) / 3, sum(each[3:]) / 3])
+
+
+def test_the_gradient_norm_of_a_row_is_that_of_its_step_before_clipping():
+    recipe = replace(SMALL, steps=1, grad_clip=0.1)
+    model = tiny(dropout=0.0)
+    x, y = next(batches(IDS, batch_size=4, block_size=6, generator=torch.Generator().manual_seed(0)))
+    F.cross_entropy(model(x).flatten(0, 1), y.flatten()).backward()
+    norm = math.sqrt(sum(float(p.grad.square().sum()) for p in model.parameters()))
+    for clip in (0.1, 0.0):
+        got = train(tiny(dropout=0.0), IDS, replace(recipe, grad_clip=clip)).last["grad_norm"]
+        assert got == pytest.approx(norm, rel=1e-5) and got > 0.2
 
 
 def test_measuring_changes_nothing_in_training():
@@ -315,7 +402,7 @@ def test_the_clock_stands_still_during_evaluation_and_runs_during_training():
 
     def loss_fn(model, batch):
         time.sleep(slow["train" if model.training else "eval"])
-        return F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten())
+        return cross_entropy(model(batch[0]), batch[1])
 
     recipe = replace(SMALL, steps=10, eval_every=1)
     start = time.perf_counter()
@@ -374,8 +461,24 @@ def test_a_run_killed_and_resumed_ends_bit_for_bit_like_one_that_never_stopped(t
     history = train(resumed, IDS, recipe, seed=7, valid_ids=IDS, checkpoint=path, resume=True)
     assert same_weights(straight, resumed)
     assert resumed.calls == 20 and resumed.head.weight is resumed.embed.weight
-    for name in ("step", "tokens", "lr", "loss", "valid_loss"):
+    for name in ("step", "tokens", "lr", "grad_norm", "loss", "valid_loss"):
         assert history.column(name) == expected.column(name), name
+
+
+def test_a_resumed_run_goes_on_with_the_time_it_has_used(tmp_path):
+    def slow(model, batch):
+        time.sleep(0.01)
+        return cross_entropy(model(batch[0]), batch[1])
+
+    with pytest.raises(Killed):
+        train(tiny(), IDS, SMALL, loss_fn=slow, checkpoint=tmp_path / "c", on_log=kill_at(11))
+    resumed = train(tiny(), IDS, SMALL, loss_fn=slow, checkpoint=tmp_path / "c", resume=True)
+    assert resumed.last["seconds"] >= 20 * 0.01
+    assert resumed.column("seconds") == sorted(resumed.column("seconds"))
+    recipe = replace(SMALL, steps=None, seconds=0.5, save_every=2)
+    first = train(tiny(), IDS, recipe, loss_fn=slow, checkpoint=tmp_path / "d")
+    again = train(tiny(), IDS, recipe, loss_fn=slow, checkpoint=tmp_path / "d", resume=True)
+    assert again.last["step"] == first.last["step"]  # the time was over
 
 
 def test_resuming_a_finished_run_trains_no_further(tmp_path):
@@ -407,6 +510,82 @@ def test_a_checkpoint_of_another_model_recipe_or_seed_is_refused(tmp_path):
         train(tiny(), IDS, replace(SMALL, lr=0.02), checkpoint=path, resume=True)
     with pytest.raises(ValueError, match=r"another recipe: seed=0 there, 1 here"):
         train(tiny(), IDS, SMALL, checkpoint=path, resume=True, seed=1)
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path):
+    path = tmp_path / "c"
+    train(tiny(), IDS, SMALL, checkpoint=path)
+    swapped = IDS.clone()
+    swapped[0] = (IDS[0] + 1) % 11
+    for other in (swapped, IDS[:-1], lambda generator: (IDS[None, :6], IDS[None, 1:7])):
+        with pytest.raises(
+            ValueError, match=r"is of other data: .*'n_tokens': 400.* there, .* here; resume with the"
+        ):
+            train(tiny(), other, SMALL, checkpoint=path, resume=True)
+    train(tiny(), IDS.to(torch.uint8), SMALL, checkpoint=path, resume=True)  # the same ids
+
+
+@pytest.mark.parametrize("name", [".", "file/c", "/proc/nowhere/c"])
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_the_first_step(tmp_path, name):
+    (tmp_path / "file").write_text("no folder")
+    model, twin = tiny(), tiny()
+    with pytest.raises(ValueError, match=r"cannot write the checkpoint .*; give a file in a folder"):
+        train(model, IDS, SMALL, checkpoint=tmp_path / name)
+    assert same_weights(model, twin) and [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
+    path, saves = tmp_path / "c", []
+
+    def save(tensors, filename, metadata):
+        saves.append(1)
+        if len(saves) == 2:
+            filename.write_bytes(b"half a file")
+            raise OSError(28, "No space left on device")
+        save_file(tensors, filename, metadata=metadata)
+
+    monkeypatch.setattr("llmbook.core.train.checkpoint.save_file", save)
+    with pytest.raises(OSError, match="No space left"):
+        train(tiny(), IDS, SMALL, checkpoint=path)
+    assert read_checkpoint(path)[1]["step"] == 10 and [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+# ---- divergence
+
+
+def poisoned(at, what):
+    """A loss that goes bad at one step: its value, or only its gradient."""
+    calls = []
+
+    def loss_fn(model, batch):
+        calls.append(1)
+        total, weight = cross_entropy(model(batch[0]), batch[1])
+        if len(calls) != at:
+            return Loss(total, weight)
+        if what == "loss":
+            return Loss(total * math.nan, weight)
+        zero = (model.mix.weight - model.mix.weight.detach()).sum()
+        return Loss(total + zero.abs().sqrt(), weight)  # the slope of a root at 0 is infinite
+
+    return loss_fn
+
+
+@pytest.mark.parametrize(("what", "named"), [("loss", "loss is nan"), ("gradient", "grad_norm is (nan|inf)")])
+def test_divergence_ends_the_run_at_its_step_and_spares_weights_and_checkpoint(tmp_path, what, named):
+    path, model = tmp_path / "c", tiny()
+    recipe = replace(SMALL, save_every=1, schedule="constant", warmup=0.0)
+    with pytest.raises(FloatingPointError, match=f"diverged at step 8 with lr 0.01: {named}.*Lower lr"):
+        train(model, IDS, recipe, loss_fn=poisoned(8, what), checkpoint=path)
+    tensors, facts = read_checkpoint(path)
+    assert facts["step"] == 7 and all(t.isfinite().all() for t in tensors.values())
+    assert torch.equal(model.mix.weight, tensors["model.mix.weight"])
+
+
+def test_weights_that_overflow_are_noticed_at_the_step_that_made_them(tmp_path):
+    recipe = replace(SMALL, lr=1e30, weight_decay=1e30, schedule="constant", warmup=0.0)
+    with pytest.raises(FloatingPointError, match=r"at step 1 with lr 1e\+30: weights is (nan|inf)"):
+        train(tiny(), IDS, replace(recipe, save_every=1), checkpoint=tmp_path / "c")
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.99])
@@ -476,69 +655,27 @@ def test_a_kill_while_saving_leaves_the_old_checkpoint_whole(tmp_path, monkeypat
         ("a text", {}, "data must be token ids.*got str"),
         (IDS + 1, {}, "data holds id 11, but vocab_size is 11"),
         (IDS, {"valid_ids": IDS[:3]}, "valid_ids holds 3 tokens"),
+        (IDS, {"valid_ids": IDS + 1}, "valid_ids holds id 11, but vocab_size is 11"),
+        (IDS - 1, {}, "data holds id -1, but vocab_size is 11"),
+        (
+            IDS,
+            {"valid_ids": [(IDS[None, :6], torch.full((1, 6), -100))]},
+            "no target of the validation batches",
+        ),
         (IDS, {"valid_ids": "a text"}, "valid_ids must be token ids.*got str"),
         (IDS, {"device": "abacus"}, "device is 'abacus'"),
     ],
 )
-def test_bad_data_is_named(data, options, message):
+def test_bad_data_is_named_before_the_first_step(data, options, message):
+    model, twin = tiny(), tiny()
     with pytest.raises(ValueError, match=message):
-        train(tiny(), data, SMALL, **options)
+        train(model, data, SMALL, **options)
+    assert same_weights(model, twin)
 
 
 def test_a_context_longer_than_the_models_is_refused():
     with pytest.raises(ValueError, match="block_size is 9, but the model sees at most 8"):
         train(tiny(), IDS, replace(SMALL, block_size=9))
-
-
-# ---- several processes
-
-SHARED = Recipe(lr=0.01, steps=12, batch_size=6, block_size=6, log_every=4)
-SCRIPT = """
-import os
-import sys
-sys.path.insert(0, sys.argv[1])
-import test_training as t
-
-# different weights: those of the first process have to win
-t.train_shared(sys.argv[2], start=int(os.environ["RANK"]))
-t.train(t.tiny(), t.IDS, t.replace(t.SHARED, batch_size=3))
-"""
-
-
-def train_shared(path, start):
-    """A run in float64, where a difference is a mistake; AdamW would amplify the rounding of float32."""
-    torch.set_num_threads(1)
-    torch.manual_seed(start)
-    model = Tiny(dropout=0.0, tied=False).double()
-    model.unused = nn.Parameter(torch.ones(3, 3, dtype=torch.float64))  # without gradient
-    return train(model, IDS, SHARED, valid_ids=IDS, seed=2, checkpoint=path, on_log=print)
-
-
-def test_two_processes_equal_one_and_refuse_a_batch_they_cannot_share(tmp_path):
-    from safetensors.torch import load_file
-
-    one, two = tmp_path / "one", tmp_path / "two"
-    (tmp_path / "script.py").write_text(SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
-    script = [str(tmp_path / "script.py"), os.path.dirname(__file__), str(two)]
-    ran = subprocess.run([sys.executable, *launcher, *script], capture_output=True, text=True, timeout=120)
-    assert ran.returncode != 0 and "a batch of 3 rows cannot be shared evenly by 2 processes" in ran.stderr
-    history = train_shared(one, start=0)
-    assert ran.stdout.count("valid_loss") == len(history.rows) == 3  # only the first process speaks
-    a, b = load_file(one), load_file(two)
-    assert a.keys() == b.keys() and torch.equal(a["rng.data"], b["rng.data"])
-    for name in (name for name in a if name.startswith(("model.", "optim."))):
-        torch.testing.assert_close(a[name], b[name], rtol=0, atol=1e-10)
-    assert (b["model.unused"] == 1).all()  # nothing used it, so not even weight decay has touched it
-    losses = [[row["loss"], row["valid_loss"]] for row in _saved_rows(two)]
-    for got, row in zip(losses, history.rows, strict=True):
-        assert got == [pytest.approx(row["loss"]), row["valid_loss"] and pytest.approx(row["valid_loss"])]
-
-
-def _saved_rows(path):
-    from llmbook.core.train.checkpoint import read_checkpoint
-
-    return read_checkpoint(path)[1]["rows"]
 
 
 @pytest.mark.gpu

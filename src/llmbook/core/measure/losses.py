@@ -1,4 +1,4 @@
-"""How good is a model, and how sure are we? Loss on unseen text, and intervals around a mean.
+"""How good is a model? The loss that training minimizes, and the loss on unseen text.
 
 Shapes: ``B`` windows in a batch, ``T`` tokens in a window, ``N`` tokens of text, ``V`` vocabulary.
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,40 @@ from llmbook.core.run.runtime import evaluating
 from llmbook.core.text.tokens import check_ids
 
 LanguageModel = Callable[[Tensor], Tensor]  # ids (B, T) -> logits (B, T, V)
+
+
+# ---- A loss that adds up ----
+
+
+class Loss(NamedTuple):
+    """The loss of a batch as a sum and what to divide it by.
+
+    Means of batches with different numbers of targets have no mean; totals and weights add up over batches,
+    micro-batches and processes.
+
+    `total` is a scalar tensor, the sum over the targets that count, and `weight` their number.
+    """
+
+    total: Tensor
+    weight: Tensor | float
+
+    @property
+    def mean(self) -> Tensor:
+        """Loss per target that counts; nan when there is none."""
+        return self.total / self.weight
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = -100) -> Loss:
+    """Surprise, in nats, at targets (...) under logits (..., V); targets equal to `ignore_index` do not count.
+
+    Of three targets the last does not count: the total is 2 ln 4, the weight 2, the mean ln 4.
+
+    >>> cross_entropy(torch.zeros(1, 3, 4), torch.tensor([[0, 3, -100]]))
+    Loss(total=tensor(2.7726), weight=tensor(2))
+    """
+    flat, y = logits.flatten(0, -2), targets.flatten()
+    total = F.cross_entropy(flat, y, ignore_index=ignore_index, reduction="sum")
+    return Loss(total, (y != ignore_index).sum())
 
 
 # ---- Loss on unseen text ----
@@ -138,6 +172,3 @@ def _device(model: Any) -> torch.device:
     """Where the model's weights are; the CPU for one without weights."""
     weights = model.parameters() if isinstance(model, torch.nn.Module) else iter(())
     return next((p.device for p in weights), torch.device("cpu"))
-
-
-# ---- Intervals ----

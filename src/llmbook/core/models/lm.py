@@ -9,6 +9,7 @@ Left out on purpose: training, and every decoding method but greedy and plain sa
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, overload
@@ -79,13 +80,24 @@ class LanguageModel:
 
         Raises ``ValueError`` for a text of one token, of which nothing is left.
         """
-        bits, first = self.surprise(text), self.pieces(text)[0]
+        bits = self.surprise(text)
         if not len(bits):
             raise ValueError(f"{text!r} is a single token; surprise needs at least two")
-        rest = text.removeprefix(
-            first
-        )  # a tokenizer's start mark is no part of the text: then all of it counts
-        return float(bits.sum()) / len(rest.encode())
+        first = self._first_token_bytes(text)
+        return float(bits.sum()) / (len(text.encode()) - first)
+
+    def _first_token_bytes(self, text: str) -> int:
+        """How many bytes of ``text`` its first token stands for; none if that is a tokenizer's start mark.
+
+        A token may end inside a character. It decodes to U+FFFD then, which says nothing about its length, but
+        its name does: `<0xE2>` is one byte (SentencePiece), and byte-level BPE writes each byte as one character.
+        """
+        first = int(self.encode(text)[0, 0])
+        piece = self.tokenizer.decode([first])
+        if "\ufffd" in piece:
+            name = self.tokenizer.convert_ids_to_tokens(first)
+            return 1 if re.fullmatch("<0x[0-9A-F]{2}>", name) else len(name)
+        return len(piece.encode()) if text.startswith(piece) else 0
 
     @overload
     def complete(self, prompt: str, max_new_tokens: int = ..., **options: Any) -> str: ...

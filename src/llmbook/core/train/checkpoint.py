@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,9 @@ from llmbook.core.train.distributed import (
     as_first_process,
     n_processes,
     rank,
+    sharded_like,
     wait_for_all,
+    whole,
 )
 from llmbook.core.train.optim import Recipe
 
@@ -40,8 +43,9 @@ Row = dict[str, Any]
 class History:
     """What happened: one row each `log_every` steps, at each evaluation, and at the end.
 
-    A row has `step`, `seconds` (training only), `tokens` (trained on so far), `lr`, `loss` (nats, mean
-    since the row before) and `valid_loss` (None where it was not measured).
+    A row has `step`, `seconds` (training only), `tokens` (trained on so far), `lr`, `grad_norm` (of this step,
+    before clipping), `loss` (nats per target, mean of the steps since the row before) and `valid_loss` (None where
+    it was not measured).
 
     >>> history = History([{"step": 1, "valid_loss": None}, {"step": 2, "valid_loss": 3.5}])
     >>> history.column("step"), history.curve("valid_loss"), history.last["valid_loss"]
@@ -78,10 +82,10 @@ class History:
 class Run:
     """Where a run stands: its clock, its counts and its history. A checkpoint holds it."""
 
-    def __init__(self, recipe: Recipe, seed: int) -> None:
-        self.recipe, self.seed, self.history = recipe, seed, History()
+    def __init__(self, recipe: Recipe, seed: int, data: dict[str, Any] | None = None) -> None:
+        self.recipe, self.seed, self.data, self.history = recipe, seed, data, History()
         self.step = self.tokens = self.steps_since_row = 0
-        self.seconds = self.loss_sum = 0.0
+        self.seconds = self.loss_sum = self.grad_norm = 0.0
         self.start_clock()
 
     def done(self, ahead: int = 0) -> float:
@@ -96,9 +100,19 @@ class Run:
     def due(self, every: int | None) -> bool:
         return every is not None and self.step % every == 0
 
-    def count(self, loss: float, batch: tuple[Any, ...]) -> None:
+    def check_finite(self, lr: float, **values: float) -> None:
+        """Raise FloatingPointError, naming the step under way, unless each value is a finite number."""
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"training diverged at step {self.step + 1} with lr {lr:g}: {name} is {value}. Lower lr, lengthen "
+                    f"warmup or look for bad values in the data; a checkpoint still holds the last step saved"
+                )
+
+    def count(self, loss: float, grad_norm: float, batch: tuple[Any, ...]) -> None:
         """Note one more step."""
         self.step += 1
+        self.grad_norm = grad_norm
         self.steps_since_row += 1
         self.loss_sum += loss
         self.tokens += batch[0].numel() * n_processes()
@@ -117,25 +131,35 @@ class Run:
     def log(self, lr: float, valid_loss: float | None) -> Row:
         """Append a row to the history."""
         row: Row = {"step": self.step, "seconds": self.seconds, "tokens": self.tokens, "lr": lr}
-        row |= {"loss": self.loss_sum / self.steps_since_row, "valid_loss": valid_loss}
+        row |= {
+            "grad_norm": self.grad_norm,
+            "loss": self.loss_sum / self.steps_since_row,
+            "valid_loss": valid_loss,
+        }
         self.history.rows.append(row)
         self.loss_sum, self.steps_since_row = 0.0, 0
         return row
 
-    # a checkpoint holds these, and the recipe as it has to be again
+    # a checkpoint holds these, and recipe and data as they have to be again
     SAVED = ("step", "tokens", "steps_since_row", "seconds", "loss_sum")
 
     def save(self, path: str | Path, *state: Any) -> None:
         """Write a checkpoint; `state` is model, optimizers, generator."""
         facts = {name: getattr(self, name) for name in self.SAVED}
-        facts |= {"recipe": self._settings(), "rows": self.history.rows}
-        if rank() == 0:
-            save_checkpoint(path, facts, *state)
+        facts |= {"recipe": self._settings(), "data": self.data, "rows": self.history.rows}
+        save_checkpoint(path, facts, *state)
         wait_for_all()
 
     def load(self, path: str | Path, *state: Any) -> None:
-        """Go back to a checkpoint of the same recipe and seed; `state` is model, optimizers, generator."""
+        """Go back to a checkpoint of the same recipe, seed and data; `state` is model, optimizers, generator."""
         tensors, facts = read_checkpoint(path)
+        self._check_same_run(path, facts)
+        restore(tensors, *state)
+        self.history = History(facts["rows"])
+        for name in self.SAVED:
+            setattr(self, name, facts[name])
+
+    def _check_same_run(self, path: str | Path, facts: dict[str, Any]) -> None:
         saved, own = facts["recipe"], self._settings()
         other = [f"{k}={saved.get(k)!r} there, {own.get(k)!r} here" for k in own if own[k] != saved.get(k)]
         if other:
@@ -143,10 +167,11 @@ class Run:
                 f"the checkpoint {path} is of another recipe: {'; '.join(other)}; "
                 f"resume with the recipe it was saved with, or train with resume=False"
             )
-        restore(tensors, *state)
-        self.history = History(facts["rows"])
-        for name in self.SAVED:
-            setattr(self, name, facts[name])
+        if facts["data"] != self.data:
+            raise ValueError(
+                f"the checkpoint {path} is of other data: {facts['data'] or 'a function'} there, "
+                f"{self.data or 'a function'} here; resume with the data it began with, or train with resume=False"
+            )
 
     def _settings(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self.recipe) | {"seed": self.seed}))
@@ -161,19 +186,44 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizer state, random-number state and `facts` (anything JSON can hold) to `path`.
 
-    `generator` is the one that draws the batches: its state is the position in the data.
+    `generator` is the one that draws the batches: its state is the position in the data. All processes take part,
+    since each may hold a share of the tensors; the file is whole, and the same for any number of processes.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= _optimizer_tensors(optimizers)
-    tensors |= {"rng.data": generator.get_state(), "rng.cpu": torch.get_rng_state()}
+    named = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    named |= _optimizer_tensors(optimizers)
+    named |= {"rng.data": generator.get_state(), "rng.cpu": torch.get_rng_state()}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
-    # a copy each: safetensors refuses tensors that share memory, as a tied embedding and output layer do
-    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+        named["rng.cuda"] = torch.cuda.get_rng_state()
+    tensors = {}
+    for name, tensor in named.items():
+        gathered = whole(tensor.detach())  # all processes together; the first keeps it
+        if rank() == 0:
+            # a copy each: safetensors refuses tensors that share memory, as a tied embedding and output layer do
+            tensors[name] = gathered.cpu().clone().contiguous()
+    if rank() == 0:
+        _write(path, tensors, facts)
+
+
+def _write(path: str | Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     header = {"format": FORMAT, "facts": json.dumps(facts)}
     header["sha256"] = digest(tensors, header["facts"])
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata=header)
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise ValueError unless a file can be written at `path`; what is there is left alone."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.write(b"a byte")
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+    except OSError as error:
+        raise ValueError(
+            f"cannot write the checkpoint {path}: {error}; give a file in a folder that can be written"
+        ) from error
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -217,13 +267,15 @@ def restore(
 ) -> None:
     """Put a checkpoint's tensors back, in place, into objects built like those that were saved.
 
+    Where a process holds a share of a tensor, it takes that share.
+
     Raises ValueError when model or optimizer differ from what was saved.
     """
-    weights = _below("model.", tensors)
-    _check_same_tensors(weights, model.state_dict())
+    weights, own = _below("model.", tensors), model.state_dict()
+    _check_same_tensors(weights, own)
     for i, optimizer in enumerate(optimizers):
         optimizer.load_state_dict(_optimizer_state(_below(f"optim.{i}.", tensors), optimizer))
-    model.load_state_dict(weights)
+    model.load_state_dict({name: sharded_like(tensor, own[name]) for name, tensor in weights.items()})
     generator.set_state(tensors["rng.data"])
     torch.set_rng_state(tensors["rng.cpu"])
     if "rng.cuda" in tensors and torch.cuda.is_available():
@@ -242,10 +294,11 @@ def _optimizer_tensors(optimizers: list[Optimizer]) -> dict[str, Tensor]:
 
 def _optimizer_state(flat: dict[str, Tensor], optimizer: Optimizer) -> dict[str, Any]:
     """The inverse of `_optimizer_tensors` for one optimizer, which keeps its own lr, betas and so on."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in flat.items():
         parameter, name = key.split(".", 1)
-        state.setdefault(int(parameter), {})[name] = tensor
+        state.setdefault(int(parameter), {})[name] = sharded_like(tensor, parameters[int(parameter)])
     return {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
 
 

@@ -70,7 +70,8 @@ class Recipe:
     lr: float = 1e-3
     steps: int | None = None
     seconds: float | None = None
-    batch_size: int = 32
+    batch_size: int = 32  # sequences in a step, of all processes and micro-batches together
+    accumulate: int = 1  # micro-batches: gradients of batch_size / accumulate rows at a time, added up
     block_size: int = 64
     schedule: str = "cosine"
     warmup: float = 0.05
@@ -91,15 +92,23 @@ class Recipe:
             raise ValueError(
                 f"steps={self.steps} and seconds={self.seconds}; give exactly one of the two as the budget"
             )
-        counts = ["steps", "batch_size", "block_size", "eval_windows"]
+        counts = ["steps", "batch_size", "accumulate", "block_size", "eval_windows"]
         counts += ["log_every", "eval_every", "save_every"]
         self._check("a whole number of at least 1", counts, lambda v: isinstance(v, int) and v >= 1)
-        self._check("a positive number", ("lr", "seconds"), lambda v: 0 < v < math.inf)
-        self._check("0 or more", ("weight_decay", "grad_clip"), lambda v: 0 <= v < math.inf)
-        self._check("a share from 0 to 1", ("warmup", "cooldown", "final_lr"), lambda v: 0 <= v <= 1)
+        self._check("a positive number", ("lr", "seconds"), lambda v: _is_number(v) and v > 0)
+        self._check("0 or more", ("weight_decay", "grad_clip"), lambda v: _is_number(v) and v >= 0)
+        self._check("a share from 0 to 1", ("cooldown", "final_lr"), lambda v: _is_number(v) and 0 <= v <= 1)
+        # a warm-up that is the whole run would never reach lr
+        self._check("a share from 0 to below 1", ("warmup",), lambda v: _is_number(v) and 0 <= v < 1)
         self._check(f"one of {', '.join(SCHEDULES)}", ("schedule",), lambda v: v in SCHEDULES)
         self._check("adamw or muon", ("optimizer",), lambda v: v in ("adamw", "muon"))
-        self._check("two numbers in [0, 1)", ("betas",), lambda v: len(v) == 2 and all(0 <= b < 1 for b in v))
+        self._check("a tuple of two numbers in [0, 1)", ("betas",), _are_betas)
+        self._check("True or False", ("amp",), lambda v: isinstance(v, bool))
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"batch_size={self.batch_size} with accumulate={self.accumulate}; "
+                f"give a batch_size that is a multiple of accumulate"
+            )
         if self.schedule == "wsd" and not 0 < self.cooldown <= 1 - self.warmup:
             raise ValueError(
                 f"cooldown={self.cooldown} with warmup={self.warmup}; "
@@ -125,9 +134,18 @@ class Recipe:
         """
         if done < self.warmup:
             return self.lr * done / self.warmup
-        if self.schedule == "cosine" and self.warmup < 1:
+        if self.schedule == "cosine":
             done = (done - self.warmup) / (1 - self.warmup)  # the wave begins where the warm-up ends
         return self.lr * SCHEDULES[self.schedule](min(done, 1.0), self.cooldown, self.final_lr)
+
+
+def _is_number(value: Any) -> bool:
+    """A finite int or float; True and False are no numbers here."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_betas(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(_is_number(b) and 0 <= b < 1 for b in value)
 
 
 def make_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
@@ -143,9 +161,7 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
     >>> [type(optimizer).__name__ for optimizer in make_optimizers(model, Recipe(steps=1, optimizer="muon"))]
     ['Muon', 'AdamW']
     """
-    trained = [p for p in model.parameters() if p.requires_grad]
-    if not trained:
-        raise ValueError("the model has no parameter with requires_grad=True; there is nothing to train")
+    trained = trainable(model)
     hidden = hidden_matrices(model) if recipe.optimizer == "muon" else []
     taken = {id(p) for p in hidden}
     optimizers: list[Optimizer] = []
@@ -159,6 +175,18 @@ def make_optimizers(model: nn.Module, recipe: Recipe) -> list[Optimizer]:
     if rest:
         optimizers.append(torch.optim.AdamW(rest, lr=recipe.lr, betas=recipe.betas))
     return optimizers
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that training changes. Raises ValueError when there are none.
+
+    >>> [tuple(p.shape) for p in trainable(nn.Linear(3, 2))]
+    [(2, 3), (2,)]
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError("the model has no parameter with requires_grad=True; there is nothing to train")
+    return trained
 
 
 def decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[dict]:

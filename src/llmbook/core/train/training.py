@@ -9,44 +9,45 @@ Shapes: ``B`` sequences in a batch (of all processes together), ``T`` tokens of 
     >>> history.last["step"], history.last["valid_loss"] < 0.1
     (50, True)
 
-Under `torchrun --nproc-per-node N script.py` the same call trains in N processes: each takes its part of
-every batch and the gradients are averaged, so the numbers are those of one process up to rounding. Left out
-on purpose: gradient accumulation, sharding, and anything else that a model of this size does not need.
+Under `torchrun --nproc-per-node N script.py` the same call trains in N processes, each with its part of every batch.
+However a batch is cut, into processes or micro-batches, a step follows the mean over all its targets, so the
+numbers are those of one process up to rounding. Left out on purpose: anything that a model of this size does not need.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 from tqdm import tqdm
 
+from llmbook.core.measure.losses import Loss, cross_entropy
 from llmbook.core.run import runtime
-from llmbook.core.text.tokens import check_ids
-from llmbook.core.train.checkpoint import History, Row, Run
+from llmbook.core.train.checkpoint import History, Row, Run, check_writable
+from llmbook.core.train.data import Draw, fingerprint, make_stream, make_valid_batches, micro_batches
 from llmbook.core.train.distributed import (
-    average_gradients,
+    PARALLEL,
+    Batch,
+    LossFn,
+    averaging_gradients,
+    collect_weights,
     join_processes,
-    mean_over_processes,
-    own_rows,
+    n_processes,
+    parallelize,
     rank,
-    share_weights,
+    sum_over_processes,
+    whole,
 )
-from llmbook.core.train.optim import Recipe, make_optimizers
-
-Batch = tuple[Any, ...]  # tensors whose first dimension is B; for language models x (B, T) and y (B, T)
-LossFn = Callable[[nn.Module, Batch], Tensor]
+from llmbook.core.train.optim import Recipe, make_optimizers, trainable
 
 
 def train(
     model: nn.Module,
-    data: Tensor | Callable[[torch.Generator], Batch],
+    data: Tensor | Draw,
     recipe: Recipe,
     *,
     valid_ids: Tensor | list[Batch] | None = None,
@@ -55,6 +56,7 @@ def train(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     loss_fn: LossFn | None = None,
+    parallel: str = "ddp",
     progress: bool = True,
     on_log: Callable[[Row], None] | None = None,
 ) -> History:
@@ -63,154 +65,147 @@ def train(
     Args:
         data: token ids (N,), from which random contexts are cut; or a function that makes one batch (a tuple
             of tensors with B rows) and draws all its randomness from the generator it is given.
-        valid_ids: token ids (N,), or a list of batches of one size. Measuring them does not count as time.
-        loss_fn: (model, batch) -> mean loss; by default the cross-entropy of the next token.
+        valid_ids: token ids (N,), or a list of batches. Measuring them does not count as time.
+        loss_fn: (model, batch) -> Loss(total, weight); by default the cross-entropy of the next token.
         checkpoint: file to save to, every `recipe.save_every` steps and at the end.
         resume: go on from `checkpoint`; with a budget of steps the result is bit for bit that of a run that
             never stopped. Without such a file it starts at step 0, so that one command can be repeated.
+        parallel: what several processes do. `ddp`: each holds the whole model. `fsdp`: each holds a share of
+            weights, gradients and optimizer state. A checkpoint of one serves the other, and any number of processes.
         progress: show a bar, if stderr is a terminal; a notebook stores nothing of it.
         on_log: called with each new row.
 
     Raises:
-        ValueError: ids too short or too long for the model; a batch that the processes cannot share evenly;
-            a checkpoint that is damaged, or of another model, recipe or seed.
+        ValueError: before the first step. Ids too short, too long or of another vocabulary than the model's; a batch
+            that processes and micro-batches cannot share evenly; a checkpoint that cannot be written, is damaged,
+            or is of another model, recipe, seed or text.
+        FloatingPointError: at the step at which loss, gradients or weights stop being finite numbers.
     """
-    if checkpoint is None and resume:
-        raise ValueError("resume=True without a checkpoint; give the file to go on from")
     device = join_processes(device)
+    check_arguments(model, recipe, checkpoint, resume, parallel)
     generator = torch.Generator().manual_seed(seed)  # draws the batches
     torch.manual_seed(seed)  # for dropout
-    model.to(device).train()
-    share_weights(model)
-    optimizers = make_optimizers(model, recipe)
-    loss_fn = loss_fn or next_token_loss
     stream = make_stream(model, data, recipe, generator, device)
-    valid = make_valid_batches(valid_ids, recipe, device)
-    run = Run(recipe, seed)
+    valid = make_valid_batches(model, valid_ids, recipe, device)
+    objective, trained = parallelize(model.to(device).train(), loss_fn or next_token_loss, parallel)
+    optimizers = make_optimizers(trained, recipe)
+    run, state = Run(recipe, seed, fingerprint(data)), (trained, optimizers, generator)
     if checkpoint is not None and resume and Path(checkpoint).exists():
-        run.load(checkpoint, model, optimizers, generator)
+        run.load(checkpoint, *state)
+    valid_loss(objective, valid)  # what is wrong with it comes out now and not after the last step
 
     with progress_bar(progress) as bar:
         run.start_clock()
         while not run.over():
             lr, batch = recipe.lr_at(run.done(ahead=1)), next(stream)
-            run.count(training_step(model, batch, loss_fn, optimizers, lr, recipe), batch)
+            loss = backward(objective, batch, recipe)
+            grad_norm = clip_gradients(objective, recipe.grad_clip)
+            run.check_finite(lr, loss=loss, grad_norm=grad_norm)
+            update(optimizers, lr)
+            run.check_finite(lr, weights=norm_of(trainable(trained)))
+            run.count(loss, grad_norm, batch)
             with run.clock_stopped():
                 if run.due(recipe.log_every) or run.due(recipe.eval_every) or run.over():
                     measure = run.due(recipe.eval_every) or run.over()
-                    row = run.log(lr, valid_loss(model, valid, loss_fn) if measure else None)
+                    row = run.log(lr, valid_loss(objective, valid) if measure else None)
                     tell(row, run.done(), bar, on_log)
                 if checkpoint is not None and (run.due(recipe.save_every) or run.over()):
-                    run.save(checkpoint, model, optimizers, generator)
+                    run.save(checkpoint, *state)
+    collect_weights(model, trained, device)
     model.eval()
     return run.history
 
 
-def training_step(
-    model: nn.Module, batch: Batch, loss_fn: LossFn, optimizers: list[Optimizer], lr: float, recipe: Recipe
-) -> float:
-    """Forward, backward, update: change the weights by one batch and return its loss."""
-    device = next(model.parameters()).device.type
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=recipe.amp):
-        loss = loss_fn(model, batch)
-    model.zero_grad(set_to_none=True)
-    loss.backward()
-    average_gradients(model)
-    if recipe.grad_clip:  # Pascanu et al. (2013), arXiv:1211.5063
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
+def check_arguments(
+    model: nn.Module, recipe: Recipe, checkpoint: str | Path | None, resume: bool, parallel: str
+) -> None:
+    """Raise ValueError for what can be known to go wrong, before anything is done."""
+    trainable(model)
+    if parallel not in PARALLEL:
+        raise ValueError(f"parallel is {parallel!r}; give one of {', '.join(PARALLEL)}")
+    if parallel == "fsdp" and recipe.optimizer == "muon":
+        raise ValueError(
+            "optimizer='muon' with parallel='fsdp'; Muon needs whole matrices and fsdp splits them: "
+            "use optimizer='adamw' or parallel='ddp'"
+        )
+    if checkpoint is None and resume:
+        raise ValueError("resume=True without a checkpoint; give the file to go on from")
+    if checkpoint is not None:
+        check_writable(checkpoint)
+
+
+def backward(objective: nn.Module, batch: Batch, recipe: Recipe) -> float:
+    """Gradients of the mean loss per target, over all micro-batches and processes together; returns that loss.
+
+    How many targets count is known only at the end. So each micro-batch is divided by the number that is usual, and
+    the gradients are corrected once, at the end.
+    """
+    usual = batch[0].numel()  # every token is a target
+    objective.zero_grad(set_to_none=True)
+    sums = []
+    for i, part in enumerate(micro_batches(batch, recipe.accumulate), start=1):
+        with averaging_gradients(objective, i == recipe.accumulate):
+            with torch.autocast(batch[0].device.type, dtype=torch.bfloat16, enabled=recipe.amp):
+                loss = objective(part)
+            (loss.total / usual).backward()
+        sums.append(total_and_weight(loss))
+    total, weight = sum_over_processes(torch.stack(sums).sum(0))
+    if not weight > 0:
+        raise ValueError("no target of the batch counts; look for rows in which all are ignored")
+    correction = usual * n_processes() / weight.item()  # DDP and FSDP take the mean over processes
+    for p in objective.parameters():
+        if p.grad is not None and correction != 1:
+            p.grad.mul_(correction)
+    return (total / weight).item()
+
+
+def total_and_weight(loss: Loss) -> Tensor:
+    """Both as one tensor (2,), in float32 or more, to be summed."""
+    total = loss.total.detach()
+    total = total.to(torch.promote_types(total.dtype, torch.float32))
+    return torch.stack([total, torch.as_tensor(loss.weight).to(total)])
+
+
+def clip_gradients(objective: nn.Module, largest: float) -> float:
+    """Shorten the gradients to norm `largest`, unless that is 0; returns their norm before.
+
+    Pascanu et al. (2013), arXiv:1211.5063.
+    """
+    norm = nn.utils.get_total_norm([p.grad for p in objective.parameters() if p.grad is not None])
+    if largest:
+        nn.utils.clip_grads_with_norm_(objective.parameters(), largest, norm)
+    return float(whole(norm))
+
+
+def norm_of(weights: list[nn.Parameter]) -> float:
+    """Euclidean norm of all the weights together; not finite if one of them is not."""
+    return float(whole(nn.utils.get_total_norm([p.detach() for p in weights])))
+
+
+def update(optimizers: list[Optimizer], lr: float) -> None:
+    """Change the weights by their gradients."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = lr
         optimizer.step()
-    return mean_over_processes(loss.detach()).item()
 
 
-def next_token_loss(model: nn.Module, batch: Batch) -> Tensor:
-    """Mean cross-entropy, in nats, of y (B, T) under model(x): logits (B, T, V)."""
+def next_token_loss(model: nn.Module, batch: Batch) -> Loss:
+    """Cross-entropy, in nats, of y (B, T) under model(x): logits (B, T, V); targets of -100 do not count."""
     x, y = batch
-    logits = model(x)  # (B, T, V)
-    return F.cross_entropy(logits.flatten(0, 1), y.flatten())
+    return cross_entropy(model(x), y)
 
 
-def batches(
-    ids: Tensor,
-    *,
-    batch_size: int,
-    block_size: int,
-    generator: torch.Generator,
-    device: str | torch.device = "cpu",
-) -> Iterator[Batch]:
-    """Endless random contexts x (B, T), and the same moved on by one token y (B, T), from ids (N,).
-
-    Raises ValueError unless ids are 1-D integers and hold at least block_size + 1 tokens.
-
-    >>> generator = torch.Generator().manual_seed(0)
-    >>> x, y = next(batches(torch.arange(9), batch_size=2, block_size=3, generator=generator))
-    >>> x.shape, bool((y == x + 1).all())
-    (torch.Size([2, 3]), True)
-    """
-    ids = check_ids(ids, ndim=1, at_least=block_size + 1)
-    offsets = torch.arange(block_size)
-
-    def draw(generator: torch.Generator) -> Batch:
-        starts = torch.randint(len(ids) - block_size, (batch_size, 1), generator=generator)  # (B, 1)
-        at = starts + offsets  # (B, T)
-        return ids[at], ids[at + 1]
-
-    return endless(draw, generator, device)
-
-
-def endless(
-    draw: Callable[[torch.Generator], Batch], generator: torch.Generator, device: str | torch.device
-) -> Iterator[Batch]:
-    """Batches of `draw`, without end. Each process draws the whole batch and keeps its own rows."""
-    while True:
-        yield tuple(
-            own_rows(part).to(device) if isinstance(part, Tensor) else part for part in draw(generator)
-        )
-
-
-def make_stream(
-    model: nn.Module, data: Any, recipe: Recipe, generator: torch.Generator, device: torch.device
-) -> Iterator[Batch]:
-    """The batches of a run, from token ids or from a function that makes batches."""
-    if not isinstance(data, Tensor) and callable(data):
-        return endless(data, generator, device)
-    longest = getattr(model, "block_size", None)
-    if longest is not None and recipe.block_size > longest:
-        raise ValueError(
-            f"block_size is {recipe.block_size}, but the model sees at most {longest} tokens; "
-            f"lower it in the recipe or build the model with a larger one"
-        )
-    ids = check_ids(data, ndim=1, at_least=recipe.block_size + 1, name="data")
-    v, largest = getattr(model, "vocab_size", None), int(ids.max())
-    if v is not None and largest >= v:
-        raise ValueError(f"data holds id {largest}, but vocab_size is {v}: was it made by another tokenizer?")
-    b, t = recipe.batch_size, recipe.block_size
-    return batches(ids, batch_size=b, block_size=t, generator=generator, device=device)
-
-
-def make_valid_batches(valid: Any, recipe: Recipe, device: torch.device) -> list[Batch]:
-    """The batches on which validation is measured: the same ones every time, so that losses compare."""
-    if valid is None or isinstance(valid, list):
-        pairs = valid or []
-    else:
-        t, ids = recipe.block_size, check_ids(valid, ndim=1, at_least=recipe.block_size + 1, name="valid_ids")
-        n = min(recipe.eval_windows, (len(ids) - 1) // t)
-        starts = torch.linspace(0, len(ids) - 1 - t, n, dtype=torch.float64).long()
-        at = (starts[:, None] + torch.arange(t)).split(recipe.batch_size)  # each (B, T)
-        pairs = [(ids[i], ids[i + 1]) for i in at]
-    return [tuple(p.to(device) if isinstance(p, Tensor) else p for p in pair) for pair in pairs]
-
-
-def valid_loss(model: nn.Module, valid: list[Batch], loss_fn: LossFn) -> float | None:
-    """Mean loss over the validation batches, each counted by its rows; None when there are none."""
+def valid_loss(objective: nn.Module, valid: list[Batch]) -> float | None:
+    """Mean loss per target over all validation batches together; None when there are none."""
     if not valid:
         return None
-    with runtime.evaluating(model):
-        losses = [loss_fn(model, batch).item() for batch in valid]
-    rows = [len(batch[0]) for batch in valid]
-    return sum(x * n for x, n in zip(losses, rows, strict=True)) / sum(rows)
+    with runtime.evaluating(objective):
+        sums = [tuple(map(float, objective(batch))) for batch in valid]
+    total, weight = (sum(column) for column in zip(*sums, strict=True))
+    if not weight > 0:
+        raise ValueError("no target of the validation batches counts; give some in which not all are ignored")
+    return total / weight
 
 
 def progress_bar(wanted: bool) -> tqdm:
