@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, overload
 
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from llmbook.core.models.attention import KVCache
 from llmbook.core.models.prompts import IdLists, as_lists, left_pad
 from llmbook.core.models.transformer import EncoderDecoder, Transformer
+from llmbook.core.run.runtime import evaluating
 from llmbook.core.text.tokens import check_ids
 
 Model = Callable[..., Tensor]
@@ -215,7 +215,7 @@ def _write(
     def loop(ids: Tensor) -> Iterator[Tensor]:
         next_logits = None
         for _ in range(max_new_tokens):
-            with evaluation_mode(model):
+            with evaluating(model):
                 next_logits = next_logits or start()
                 logits = next_logits(ids)  # (B, V)
             if logits_processor is not None:
@@ -225,19 +225,6 @@ def _write(
             yield new
 
     return loop(ids)
-
-
-@contextmanager
-def evaluation_mode(model: Model) -> Iterator[None]:
-    """Dropout and the like are off inside; afterwards every part of the model is in the mode it was in."""
-    training = [m for m in model.modules() if m.training] if isinstance(model, nn.Module) else []
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _last_logits(model: Model) -> NextLogits:

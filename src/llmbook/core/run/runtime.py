@@ -94,13 +94,13 @@ def set_threads(n: int | None = None) -> int:
 
 @contextmanager
 def evaluating(model: Any) -> Iterator[None]:
-    """No gradients and no dropout inside the block; afterwards the model is in the mode it was in."""
-    training = isinstance(model, torch.nn.Module) and model.training
-    if training:
-        model.eval()
+    """No gradients and no dropout inside the block; afterwards every part of the model is in the mode it was in."""
+    training = [m for m in model.modules() if m.training] if isinstance(model, torch.nn.Module) else []
+    for module in training:
+        module.training = False
     try:
         with torch.no_grad():
             yield
     finally:
-        if training:
-            model.train()
+        for module in training:
+            module.training = True

@@ -108,7 +108,7 @@ def train(
                 if run.due(recipe.log_every) or run.due(recipe.eval_every) or run.over():
                     measure = run.due(recipe.eval_every) or run.over()
                     row = run.log(lr, valid_loss(objective, valid) if measure else None)
-                    tell(row, run.done(), bar, on_log)
+                    report(row, run.done(), bar, on_log)
                 if checkpoint is not None and (run.due(recipe.save_every) or run.over()):
                     run.save(checkpoint, *state)
     collect_weights(model, trained, device)
@@ -215,7 +215,7 @@ def progress_bar(wanted: bool) -> tqdm:
     return tqdm(total=1.0, leave=False, disable=not shown, bar_format=layout)
 
 
-def tell(row: Row, done: float, bar: tqdm, on_log: Callable[[Row], None] | None) -> None:
+def report(row: Row, done: float, bar: tqdm, on_log: Callable[[Row], None] | None) -> None:
     """Show a new row on the bar and hand it to whoever asked; only the first process speaks."""
     bar.set_postfix(step=row["step"], loss=f"{row['loss']:.3f}", refresh=False)
     bar.update(min(done, 1.0) - bar.n)
