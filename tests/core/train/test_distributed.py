@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 
@@ -16,6 +17,7 @@ from torch import nn
 from llmbook.core.measure.losses import Loss, cross_entropy
 from llmbook.core.train import distributed
 from llmbook.core.train.checkpoint import read_checkpoint
+from llmbook.core.train.data import endless
 from llmbook.core.train.optim import Recipe
 from llmbook.core.train.training import train
 
@@ -68,10 +70,11 @@ def deep(seed=0, **options):
 
 
 def masked(generator):
-    """Rows in which 1, 1, 2 and 6 targets count: no two halves of a batch weigh the same."""
+    """Rows in which 0, 1, 2 or 3, and 5 or 6 targets count: no two halves of a batch weigh the same, nor two steps."""
     x, y = torch.randint(1, 11, (2, 4, 6), generator=generator)
     x[3, 0] = 0
-    return x, y.masked_fill(torch.arange(6) >= torch.tensor([1, 1, 2, 6])[:, None], -100)
+    n = torch.tensor([0, 1, 2, 5]) + torch.tensor([0, 0, 1, 1]) * torch.randint(2, (4,), generator=generator)
+    return x, y.masked_fill(torch.arange(6) >= n[:, None], -100)
 
 
 def dying(after):
@@ -91,7 +94,7 @@ def by_hidden(model, batch):
     return cross_entropy(model.head(model.hidden(batch[0])), batch[1])
 
 
-VALID = [masked(torch.Generator().manual_seed(1)), tuple(part[:1] for part in masked(torch.Generator()))]
+VALID = [masked(torch.Generator().manual_seed(1)), tuple(part[2:3] for part in masked(torch.Generator()))]
 
 
 def run(path, data=masked, accumulate=1, start=0, rare=False, **options):
@@ -105,6 +108,16 @@ def run(path, data=masked, accumulate=1, start=0, rare=False, **options):
 def killed(path, **options):
     with pytest.raises(KeyboardInterrupt):
         run(path, dying(8), **options)
+
+
+def gradient_before_averaging(parallel):
+    """What one silent backward pass leaves in this process: its own gradient, or nothing where it is sharded."""
+    objective, trained = distributed.parallelize(deep(), by_hidden, parallel)
+    batch = next(endless(masked, torch.Generator().manual_seed(0), "cpu"))
+    with distributed.averaging_gradients(objective, False):
+        objective(batch).total.backward()
+    gradient = trained.norm.weight.grad
+    return None if gradient is None else gradient.tolist()
 
 
 def in_two_processes(folder):
@@ -125,8 +138,9 @@ def in_two_processes(folder):
         for name in (f"{parallel}-resumed", f"one-then-{parallel}"):
             run(f"{folder}/{name}", start=start + 5, parallel=parallel, resume=True)
     run(f"{folder}/rare", start=start, rare=True)
-    with open(f"{folder}/spoken.{start}.json", "w") as file:
-        json.dump(spoken, file)
+    silent = {parallel: gradient_before_averaging(parallel) for parallel in STRATEGIES}
+    with open(f"{folder}/said.{start}.json", "w") as file:
+        json.dump([spoken, silent], file)
     train(deep(), IDS, replace(RECIPE, batch_size=3), progress=False)
 
 
@@ -206,9 +220,18 @@ def test_a_run_may_go_on_in_another_number_of_processes(folder, tmp_path, parall
     check_same_run(folder / "one", tmp_path / "two-then-one")
 
 
+def said(folder, what):
+    return [json.loads((folder / f"said.{process}.json").read_text())[what] for process in (0, 1)]
+
+
 def test_only_the_first_process_speaks(folder):
-    first, second = (json.loads((folder / f"spoken.{i}.json").read_text()) for i in (0, 1))
+    first, second = said(folder, 0)
     assert [row["step"] for row in first] == [4, 8, 12] * 2 and second == []
+
+
+def test_processes_say_nothing_to_each_other_before_the_last_micro_batch(folder):
+    first, second = said(folder, 1)
+    assert first["ddp"] != second["ddp"] and first["fsdp"] is second["fsdp"] is None
 
 
 # ---- one process
@@ -237,6 +260,30 @@ def test_a_strategy_that_is_unknown_or_splits_muons_matrices_is_refused(tmp_path
         run(tmp_path / "c", parallel="zero")
     with pytest.raises(ValueError, match="Muon needs whole matrices"):
         train(deep(), IDS, replace(RECIPE, optimizer="muon"), parallel="fsdp")
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_last_micro_batch_is_the_one_that_averages(monkeypatch, accumulate):
+    wanted = []
+
+    def noted(objective, now):
+        wanted.append(now)
+        return nullcontext()
+
+    monkeypatch.setattr("llmbook.core.train.training.averaging_gradients", noted)
+    train(deep(), IDS, replace(RECIPE, steps=1, accumulate=accumulate))
+    assert wanted == [False] * (accumulate - 1) + [True]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_the_gradient_is_that_of_the_mean_over_targets_that_count(accumulate):
+    model = deep()
+    x, y = masked(torch.Generator().manual_seed(2))
+    nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten()).backward()
+    by_hand = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm()
+    for clip in (0.0, 0.1):  # AdamW would hide a factor; the norm does not
+        recipe = replace(RECIPE, steps=1, accumulate=accumulate, grad_clip=clip)
+        assert train(deep(), masked, recipe, seed=2).last["grad_norm"] == pytest.approx(by_hand.item())
 
 
 def test_a_batch_that_micro_batches_cannot_share_is_refused():
