@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from llmbook import architecture as arch
 from llmbook.architecture import french
-from llmbook.core.models import pretrained
+from llmbook.core.models import convert, pretrained
 from llmbook.core.models.config import Config
 from llmbook.core.models.masks import causal_mask, prefix_mask
 from llmbook.core.models.positions import rope_angles
@@ -211,3 +211,36 @@ def test_influence_notices_a_model_that_ignores_its_mask():
     real = model.stack.forward
     model.stack.forward = lambda x, mask, causal: real(x, mask=torch.ones_like(mask), causal=causal)
     assert not torch.equal(arch.influence(model, causal_mask(8)), causal_mask(8))
+
+
+# ------------------------------------------------------------------------------------------------- bad input
+
+
+def test_a_comparison_of_fewer_than_two_tokens_is_refused():
+    with pytest.raises(ValueError, match=r"ids have shape \(1,\)"):
+        arch.logit_agreement(fresh(TINY), pretrained.tiny_reference("llama"), torch.tensor([3]))
+
+
+@pytest.mark.parametrize("sentences", ["one string", []])
+def test_our_embeddings_of_a_bare_string_or_of_nothing_are_refused(sentences):
+    with pytest.raises(ValueError, match="non-empty list"):
+        arch.our_embeddings(fresh(TINY), None, sentences)
+
+
+def test_both_ways_of_comparing_logits_are_compared():
+    """With the cache the second half is read behind the first one; a cache that forgets is noticed."""
+    reference = pretrained.tiny_reference("llama")
+    ours = convert.build(reference.config.to_dict(), reference.state_dict())
+    ids = torch.randint(99, (20,), generator=torch.Generator().manual_seed(0))
+    agreement = arch.logit_agreement(ours, reference, ids)
+    assert max(agreement["largest difference"], agreement["largest difference, cache on"]) < 1e-4
+    real, lengths = ours.hidden, []
+
+    def forgetful(part, cache=None):
+        lengths.append((part.shape[1], cache is not None))
+        return real(part)
+
+    ours.hidden = forgetful
+    agreement = arch.logit_agreement(ours, reference, ids)
+    assert lengths == [(20, False), (10, True), (10, True)]
+    assert agreement["largest difference"] < 1e-4 < 1e-2 < agreement["largest difference, cache on"]

@@ -30,3 +30,14 @@ def test_ngrams_longer_than_the_text_do_not_exist():
 def test_unequal_or_empty_lists_are_refused(candidates, references):
     with pytest.raises(ValueError, match="as many of each"):
         chrf(candidates, references)
+
+
+@pytest.mark.parametrize(("candidates", "references"), [("chat", ["chat"]), (["chat"], "chat"), ("ab", "ab")])
+def test_a_bare_string_is_not_a_list_of_letters(candidates, references):
+    with pytest.raises(ValueError, match=r"is the string '\w+'; give a list of texts"):
+        chrf(candidates, references)
+
+
+def test_runs_of_no_character_are_refused():
+    with pytest.raises(ValueError, match="max_n is 0"):
+        chrf(["a"], ["a"], max_n=0)

@@ -112,3 +112,15 @@ def test_saved_bytes_counts_activations_and_not_weights():
             return x.exp() * self.w  # exp keeps its result, the product the same result and w
 
     assert cost.saved_bytes(Scale(), torch.zeros(1000, requires_grad=True)) == 4000
+
+
+def test_the_fastest_call_is_the_one_that_counts(stop_clock):
+    with stop_clock() as clock:
+        takes = iter([5.0, 2.0, 3.0])
+
+        def work():
+            clock.now += next(takes)
+
+        assert cost.seconds_per_call(work) == 2.0
+    with pytest.raises(ValueError, match="repeat is 0"):
+        cost.seconds_per_call(work, repeat=0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -10,7 +13,7 @@ from llmbook.architecture.families import FamilyRun, Translator
 from llmbook.core.measure import records
 from llmbook.core.measure.metrics import exact_match
 from llmbook.core.models.masks import causal_mask, prefix_mask
-from llmbook.core.models.transformer import EncoderDecoder
+from llmbook.core.models.transformer import EncoderDecoder, recorded_attention
 from llmbook.core.text import tokens
 
 PAIRS = french.pairs()[:300]
@@ -218,10 +221,139 @@ def test_exact_match_counts_letter_by_letter():
         exact_match(["a"], ["a", "b"])
 
 
-def test_a_run_trains_on_what_it_is_not_scored_on_and_repeats_itself():
+def test_the_same_seed_repeats_a_run_that_knows_nothing_yet():
     run = families.family_run("causal", 3, seed=1, n_test=20)
-    assert (run.family, run.steps, run.seed) == ("causal", 3, 1) and 0 <= run.exact <= 1
+    assert (run.family, run.steps, run.seed) == ("causal", 3, 1)
+    assert 0 <= run.exact < 0.5  # three steps teach nobody French
     assert run == families.family_run("causal", 3, seed=1, n_test=20)
+
+
+@pytest.fixture
+def watched(monkeypatch):
+    """What a run's translator learns from, what it is made for, and what it is asked; it answers from the grammar."""
+    seen = SimpleNamespace(learned=[], asked=[], made=[], wrong=0)
+
+    def train(self, steps, *args):
+        drawn, real = [], Translator.encode
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                Translator, "encode", lambda self, pairs: (drawn.extend(pairs), real(self, pairs))[1]
+            )
+            real_train(self, steps, *args)
+        seen.learned.append(drawn)
+        seen.made.append(self)
+
+    def translate(self, sentences):
+        seen.asked.append(list(sentences))
+        right = {pair.english: pair.french for pair in french.pairs()}
+        return ["?" if i < seen.wrong else right[s] for i, s in enumerate(sentences)]
+
+    real_train = Translator.train
+    monkeypatch.setattr(Translator, "train", train)
+    monkeypatch.setattr(Translator, "translate", translate)
+    return seen
+
+
+@pytest.mark.parametrize("family", Translator.FAMILIES)
+def test_a_run_is_scored_on_sentences_that_it_has_not_learned_from(family, watched):
+    families.family_run(family, 2, seed=1, n_test=300)
+    (translator,), (learned,), (asked,) = watched.made, watched.learned, watched.asked
+    could_learn = {pair.english for pair in translator.pairs}
+    assert len(learned) == 2 * 64 and {pair.english for pair in learned} <= could_learn
+    assert len(set(asked)) == 300 and could_learn.isdisjoint(asked)
+    words = {word for pair in translator.pairs for word in french.tokenize(pair.english)}
+    assert words.issuperset(
+        word for sentence in asked for word in french.tokenize(sentence)
+    )  # new, but possible
+
+
+def test_the_score_of_a_run_is_the_share_of_its_sentences_that_are_right(watched):
+    assert families.family_run("causal", 1, seed=0, n_test=40).exact == 1.0
+    watched.wrong = 10
+    assert families.family_run("causal", 1, seed=0, n_test=40).exact == 0.75
+    watched.wrong = 40
+    assert families.family_run("causal", 1, seed=0, n_test=40).exact == 0.0
+
+
+def test_another_seed_draws_other_sentences(watched):
+    for seed in (0, 1):
+        families.family_run("causal", 1, seed=seed, n_test=40)
+    one, other = watched.made
+    assert {p.english for p in one.pairs} != {p.english for p in other.pairs}
+    assert watched.asked[0] != watched.asked[1] and watched.learned[0] != watched.learned[1]
+    assert (one.seed, other.seed) == (0, 1)
+
+
+@pytest.mark.parametrize("n_test", [0, -1, 401])
+def test_a_number_of_sentences_that_were_not_held_out_is_refused_before_training(n_test, watched):
+    with pytest.raises(ValueError, match=f"n_test is {n_test}; choose between 1 and 400"):
+        families.family_run("causal", 1, seed=0, n_test=n_test)
+    assert not watched.made
+
+
+@pytest.mark.parametrize("family", Translator.FAMILIES)
+def test_every_family_is_trained_by_the_same_recipe(family, updates):
+    """Muon for hidden matrices, AdamW for the rest; 1e-2, warmed up over a twentieth, down a cosine to a tenth."""
+    t = Translator(family, PAIRS, n_embd=16, seed=0)
+    t.train(steps=40, batch_size=4)
+    assert updates.optimizers() == {"Muon", "AdamW"} and updates.weight_decay() == {0.0}
+    embeddings = {
+        id(p) for m in t.model.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()
+    }
+    hidden = {id(p) for p in t.model.parameters() if p.dim() == 2} - embeddings
+    assert updates.parameters("Muon") == hidden
+    assert updates.parameters("AdamW") == {id(p) for p in t.model.parameters()} - hidden
+    for optimizer in ("Muon", "AdamW"):
+        rates = updates.lr(optimizer)
+        assert len(rates) == 40 and rates[0] < 0.8e-2 and max(rates) == pytest.approx(1e-2, rel=0.01)
+        for step in (10, 20, 30, 39):
+            wave = 0.1 + 0.9 * (1 + math.cos(math.pi * (step / 40 - 0.05) / 0.95)) / 2
+            assert rates[step] == pytest.approx(1e-2 * wave, abs=0.05e-2)  # a step more or less
+
+
+def test_at_one_seed_every_family_learns_from_the_same_pairs_and_at_another_from_others(watched):
+    for family in Translator.FAMILIES:
+        Translator(family, PAIRS, n_embd=16, seed=3).train(2)
+    Translator("causal", PAIRS, n_embd=16, seed=4).train(2)
+    one, two, three, other = watched.learned
+    assert one == two == three != other
+
+
+@pytest.mark.parametrize("family", Translator.FAMILIES)
+def test_a_translator_lives_on_its_device_before_it_is_trained(family):
+    """The "meta" device stands in for a GPU: an operation that mixes it with the CPU raises."""
+    t = Translator(family, PAIRS, n_embd=16, device="meta")
+    source = t.encode(PAIRS[:2]).source
+    places = {p.device.type for p in (*t.model.parameters(), *t.model.buffers())}
+    assert places == {source.device.type} == {"meta"}
+    if family == "encoder-decoder":
+        assert t.model.encode(source).device.type == "meta"
+    assert {
+        p.device.type
+        for p in Translator(family, PAIRS, n_embd=16, device=torch.device("cpu")).model.parameters()
+    } == {"cpu"}
+
+
+def test_a_bare_string_is_not_translated_letter_by_letter(translator):
+    with pytest.raises(ValueError, match=r"sentences is the string 'Hello\.'; give a list"):
+        translator.translate("Hello.")
+
+
+def test_a_translator_of_no_pairs_is_refused():
+    with pytest.raises(ValueError, match="pairs is empty"):
+        Translator("causal", [])
+
+
+def test_the_cross_attention_shown_is_the_mean_head_of_the_last_layer(translators):
+    t = translators["encoder-decoder"]
+    _, _, weights = t.cross_attention(PAIRS[0].english)
+    batch = t.encode([french.Pair(PAIRS[0].english, t.translate([PAIRS[0].english])[0])])
+    with torch.no_grad(), recorded_attention(t.model):
+        t.model(batch.source, batch.target_in)
+        layers = [block.cross.weights[0] for block in t.model.decoder.blocks]  # each (H, T, S)
+    torch.testing.assert_close(weights, layers[-1].mean(0), atol=1e-6, rtol=1e-5)
+    assert len(layers) == 2 and (layers[0].mean(0) - weights).abs().max() > 1e-3
+    assert (layers[-1][0] - layers[-1][1]).abs().max() > 1e-3  # heads differ, so a mean is not one of them
 
 
 def test_runs_become_intervals_over_seeds():

@@ -210,3 +210,40 @@ def test_cross_entropy_of_huge_logits_stays_finite():
 def test_labels_that_do_not_fit_the_logits_are_refused(labels):
     with pytest.raises(ValueError, match="need 2 labels between 0 and 2"):
         cross_entropy(Array(np.zeros((2, 3))), np.array(labels))
+
+
+@pytest.mark.parametrize("logits", [np.zeros((0, 3)), np.zeros(3)], ids=["no row", "no matrix"])
+def test_logits_without_an_example_are_refused(logits):
+    with pytest.raises(ValueError, match=r"logits have shape .*at least one example"):
+        cross_entropy(Array(logits), np.zeros(0, dtype=int))
+
+
+@pytest.mark.parametrize("labels", [[], [[0], [1]]])
+def test_labels_that_stand_in_no_row_are_refused(labels):
+    with pytest.raises(ValueError, match="need 2 labels in a row"):
+        cross_entropy(Array(np.zeros((2, 3))), np.array(labels, dtype=int))
+
+
+def test_labels_may_be_a_list():
+    logits = np.array([[2.0, 0.0], [0.5, 1.0]])
+    assert cross_entropy(Array(logits), [0, 1]).value == cross_entropy(Array(logits), np.array([0, 1])).value
+
+
+# ---------------------------------------------------------------------------------------------- powers
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+@pytest.mark.parametrize("power", [0, 0.0, 1, 2, 3, 0.5, 1.5, -1, -2.0])
+def test_powers_of_zero_and_their_slopes_are_torchs(power):
+    numbers = np.array([0.0, 1.0, 2.5])
+    y, z, (x,), (t,) = both(lambda a: a**power, numbers)
+    np.testing.assert_allclose(y.value, z.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(x.grad, t.grad.numpy(), rtol=1e-12)
+
+
+def test_the_power_zero_has_no_slope_anywhere_and_gives_no_warning():
+    x = Array([0.0, -2.0, 3.0])
+    with np.errstate(all="raise"):
+        y = (x**0 + x).sum()
+        y.backward()
+    assert float(y.value) == 4.0 and x.grad.tolist() == [1.0, 1.0, 1.0]

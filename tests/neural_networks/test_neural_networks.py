@@ -277,3 +277,48 @@ def test_overfitting_gives_one_number_per_size_and_seed_and_shows_the_gap():
     assert all(((values >= 0) & (values <= 1)).all() for values in curve.values())
     gap = curve["seen"] - curve["held out"]
     assert (gap[0] > gap[1]).all() and gap[0].min() > 0.1
+
+
+# ------------------------------------------------------------------------------------------ options obeyed
+
+
+def test_the_gain_and_the_seed_of_gradients_by_layer_are_obeyed():
+    one, again, other = (nets.gradient_by_layer("tanh", 4, width=16, seed=s) for s in (1, 1, 2))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+    small, large = (nets.gradient_by_layer("none", 4, width=16, seed=1, gain=g) for g in (0.01, 0.02))
+    # with hardly any signal the loss is flat: the first layer's gradient passes three others, each twice as large
+    assert large[0] / small[0] == pytest.approx(8, rel=0.01)
+    np.testing.assert_array_equal(
+        nets.gradient_by_layer("relu", 4, seed=1),
+        nets.gradient_by_layer("relu", 4, seed=1, gain=math.sqrt(2)),
+    )
+    np.testing.assert_array_equal(
+        nets.gradient_by_layer("tanh", 4, seed=1), nets.gradient_by_layer("tanh", 4, seed=1, gain=1.0)
+    )
+
+
+def test_the_examples_of_gradients_by_layer_change_with_the_seed(monkeypatch):
+    read = []
+    real = MLP.layers
+    monkeypatch.setattr(MLP, "layers", lambda self, x: (read.append(np.asarray(x)), real(self, x))[1])
+    for seed in (0, 1):
+        nets.gradient_by_layer("tanh", 2, width=8, seed=seed)
+    assert read[0].shape == (128, 8) and not np.array_equal(read[0], read[1])
+
+
+@pytest.mark.parametrize("depth", [0, -3])
+def test_a_network_without_layers_has_no_gradients(depth):
+    with pytest.raises(ValueError, match=f"depth is {depth}"):
+        nets.gradient_by_layer("tanh", depth)
+
+
+def test_activation_curves_take_whole_numbers_and_lists():
+    for x in (np.array([-1, 0, 2]), [-1, 0, 2]):
+        curves = nets.activation_curves(x)
+        assert curves["relu"][0].tolist() == [0, 0, 2] and curves["gelu"][0].shape == (3,)
+
+
+def test_the_last_layer_has_no_bend():
+    model = MLP((3, 4, 2), activation="relu", seed=0)
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    assert (model(x).value < 0).any() and (model.layers(x)[0].value >= 0).all()

@@ -221,3 +221,37 @@ def test_a_model_that_does_not_continue_text_is_refused(monkeypatch):
     )
     with pytest.raises(ValueError, match="encoder-decoder"):
         overview.LanguageModel.load("t5-tiny")
+
+
+# ------------------------------------------------------------------------------------------ bad input, seeds
+
+
+@pytest.mark.parametrize("questions", [[], "ab", [("", " a")], [("a", "")]])
+def test_questions_that_are_none_are_refused(questions):
+    with pytest.raises(ValueError, match="questions must be a list of pairs"):
+        share_correct(lm_with_a_start_mark(), questions)
+
+
+@pytest.mark.parametrize(("text", "continuation"), [("", "a"), ("a", ""), ("", "")])
+def test_the_probability_of_nothing_and_after_nothing_is_refused(text, continuation):
+    with pytest.raises(ValueError, match="neither may be empty"):
+        probability_of(lm_with_a_start_mark(), text, continuation)
+
+
+def test_another_seed_is_another_order():
+    text = "one two three four five six seven eight"
+    assert len({shuffled(text, seed) for seed in range(10)}) > 5
+    assert text not in {shuffled(text, seed) for seed in range(3)}
+
+
+def test_a_drawn_text_keeps_to_the_k_likeliest_tokens_and_their_probabilities_are_the_models():
+    lm = lm_with_a_start_mark()
+    for p in lm.model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    p = lm.next_probabilities("ab")
+    top = lm.top("ab", 3)
+    assert list(top.values()) == p.sort(descending=True).values[:3].tolist() and sum(top.values()) < 1
+    drawn = {lm.complete("ab", 1, temperature=5.0, seed=seed, top_k=3) for seed in range(40)}
+    wide = {lm.complete("ab", 1, temperature=5.0, seed=seed) for seed in range(40)}
+    likeliest = {lm.tokenizer.decode([i], skip_special_tokens=True) for i in p.topk(3).indices.tolist()}
+    assert drawn <= likeliest and len(wide) > 3

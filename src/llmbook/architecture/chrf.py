@@ -23,11 +23,17 @@ def char_ngrams(text: str, n: int) -> Counter[str]:
 def chrf(candidates: Sequence[str], references: Sequence[str], max_n: int = 6, beta: float = 2.0) -> float:
     """Corpus chrF, 0 to 100: F-score of precision and recall averaged over n = 1..max_n; recall counts beta times.
 
-    Raises ``ValueError`` unless there is one reference for each candidate, and at least one of both.
+    Raises ``ValueError`` for a bare string, which is a list of letters, and unless there is one reference for each
+    candidate, and at least one of both.
 
     >>> chrf(["le chat"], ["le chat"])
     100.0
     """
+    for name, texts in (("candidates", candidates), ("references", references)):
+        if isinstance(texts, str):
+            raise ValueError(f"{name} is the string {texts!r}; give a list of texts, such as [{texts!r}]")
+    if max_n < 1:
+        raise ValueError(f"max_n is {max_n}; runs have at least one character")
     if len(candidates) != len(references) or not len(candidates):
         raise ValueError(
             f"{len(candidates)} candidates and {len(references)} references; give as many of each, at least one"

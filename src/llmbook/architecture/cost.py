@@ -74,7 +74,12 @@ def saved_bytes(model: nn.Module, ids: Tensor) -> int:
 
 
 def seconds_per_call(function: Callable[[], object], repeat: int = 3) -> float:
-    """The fastest of ``repeat`` calls: the one least disturbed by whatever else the machine does."""
+    """The fastest of ``repeat`` calls: the one least disturbed by whatever else the machine does.
+
+    Raises ``ValueError`` when ``repeat`` is below 1.
+    """
+    if repeat < 1:
+        raise ValueError(f"repeat is {repeat}; there is no fastest of fewer than one call")
     best = float("inf")
     for _ in range(repeat):
         start = time.perf_counter()

@@ -51,10 +51,12 @@ class Translator:
         *,
         n_embd: int = 96,
         seed: int = 0,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
     ):
         if family not in self.FAMILIES:
             raise ValueError(f"family is {family!r}; choose one of {', '.join(self.FAMILIES)}")
+        if not pairs:
+            raise ValueError("pairs is empty; a translator learns from at least one")
         self.family, self.pairs, self.seed, self.device = family, list(pairs), seed, device
         self.english = french.Vocabulary.build((p.english for p in pairs), "en")
         self.french = french.Vocabulary.build((p.french for p in pairs), "fr")
@@ -74,6 +76,7 @@ class Translator:
             self.model: nn.Module = EncoderDecoder(replace(config, n_encoder_layer=2))
         else:  # as many layers of weights as encoder and decoder have together
             self.model = Transformer(replace(config, n_layer=5))
+        self.model.to(device)  # made on the CPU: the same weights on every device
         self.n_parameters = n_parameters(self.model)
 
     def encode(self, pairs: Sequence[french.Pair]) -> tokens.Batch:
@@ -125,7 +128,9 @@ class Translator:
 
     @torch.no_grad()
     def translate(self, sentences: Sequence[str]) -> list[str]:
-        """Greedy decoding, all sentences at once."""
+        """Greedy decoding, all sentences at once. Raises ``ValueError`` for a bare string or no sentence."""
+        if isinstance(sentences, str):
+            raise ValueError(f"sentences is the string {sentences!r}; give a list of sentences")
         source = self.encode([french.Pair(s, "") for s in sentences]).source
         shift, start = len(self.english), source.shape[1]
         bos, eos = tokens.BOS + shift, tokens.EOS + shift
@@ -169,9 +174,16 @@ class FamilyRun:
 def family_run(
     family: str, steps: int, seed: int, device: str | torch.device = "cpu", n_test: int = 300
 ) -> FamilyRun:
-    """Train one family on the sentences that this seed leaves it and score it on ``n_test`` that it has not seen."""
+    """Train one family on the sentences that this seed leaves it and score it on ``n_test`` that it has not seen.
+
+    Raises ``ValueError`` when there are not that many held out, or for an unknown family.
+    """
     train_pairs, test_pairs = french.split(french.pairs(), held_out=0.05, seed=seed)
-    translator = Translator(family, train_pairs, seed=seed, device=str(device))
+    if not 1 <= n_test <= len(test_pairs):
+        raise ValueError(
+            f"n_test is {n_test}; choose between 1 and {len(test_pairs)}, the sentences held out"
+        )
+    translator = Translator(family, train_pairs, seed=seed, device=device)
     translator.train(steps)
     test = test_pairs[:n_test]
     right = exact_match(translator.translate([p.english for p in test]), [p.french for p in test])

@@ -6,6 +6,7 @@ purpose: anything that repairs a model afterwards (position interpolation, YaRN)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ POSITIONS = (
     Path(__file__).parent / "data" / "positions.json"
 )  # rows of WindowScore, written by benchmarks/positions.py
 TRAINED = 64  # bytes that it was trained on
+LONGEST = 4096  # bytes of the longest window that can be scored: where the first one ends
+N_LAST = 16  # bytes of each window that count
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,12 @@ def extrapolation(
 
     The score counts only the last 16 bytes of each of ``n_window`` windows, so that longer windows can only help by
     being longer. Learned positions end where training ended; there is no score beyond.
+    Raises ``ValueError`` for no length, one that cannot be scored, no window, or an unknown kind.
     """
+    if not lengths or n_window < 1:
+        raise ValueError(f"lengths are {list(lengths)}, n_window {n_window}; give at least one of each")
+    for n in lengths:
+        check_length(n, N_LAST)
     text, unseen = (
         tokens.encode_bytes(corpora.plays_text("train")),
         tokens.encode_bytes(corpora.plays_text("test")),
@@ -86,22 +94,34 @@ def extrapolation(
 
 @torch.no_grad()
 def last_token_bits(
-    model: Transformer, ids: Tensor, length: int, n_window: int = 128, n_last: int = 16
+    model: Transformer, ids: Tensor, length: int, n_window: int = 128, n_last: int = N_LAST
 ) -> float:
     """Bits per token of the last ``n_last`` tokens of ``n_window`` windows.
 
     The windows end at the same places for every length.
+    Raises ``ValueError`` for a length below ``n_last`` or above 4096, a shorter text, or no window.
     """
-    if not n_last <= length <= 4096:
-        raise ValueError(f"length is {length}; choose between {n_last}, the tokens that count, and 4096")
+    check_length(length, n_last)
+    if len(ids) < LONGEST + 2 or n_window < 1:
+        raise ValueError(
+            f"{len(ids)} tokens, {n_window} windows; a text of at least {LONGEST + 2} and one window are needed"
+        )
     device = next(model.parameters()).device
-    ends = torch.linspace(4096, len(ids) - 2, n_window).long()
+    ends = torch.linspace(LONGEST, len(ids) - 2, n_window).long()
     x = torch.stack([ids[e - length : e + 1] for e in ends]).long().to(device)  # (N, length + 1)
     nats = [
-        F.cross_entropy(model(part[:, :-1])[:, -n_last:].flatten(0, 1), part[:, -n_last:].flatten())
+        F.cross_entropy(
+            model(part[:, :-1])[:, -n_last:].flatten(0, 1), part[:, -n_last:].flatten(), reduction="none"
+        )
         for part in x.split(16)
     ]
-    return float(torch.stack(nats).mean() / torch.log(torch.tensor(2.0)))
+    return float(torch.cat(nats).mean() / math.log(2))
+
+
+def check_length(length: int, n_last: int) -> None:
+    """``ValueError`` unless a window of ``length`` holds the tokens that count and is no longer than the longest."""
+    if not n_last <= length <= LONGEST:
+        raise ValueError(f"length is {length}; choose between {n_last}, the tokens that count, and {LONGEST}")
 
 
 def grouped(scores: Sequence[WindowScore]) -> dict[str, dict[int, list[float]]]:

@@ -30,7 +30,10 @@ def logit_agreement(ours: Transformer, reference: nn.Module, ids: Tensor) -> dic
     """Both models on ids (T,): the largest difference of logits, and the share of equal top tokens.
 
     Once whole and once through the cache, in two pieces, so that the cache is compared as well.
+    Raises ``ValueError`` for fewer than two ids, which make no two pieces.
     """
+    if ids.ndim != 1 or len(ids) < 2:
+        raise ValueError(f"ids have shape {tuple(ids.shape)}; give (T,), at least two")
     theirs = cast(Any, reference).base_model(ids[None]).last_hidden_state[0]  # (T, C)
     their_head = cast(nn.Module, cast(Any, reference).get_output_embeddings())
     cache, half = KVCache(ours.config.n_layer, len(ids)), len(ids) // 2
@@ -68,7 +71,12 @@ def tiny_parity(seed: int = 0) -> dict[str, float]:
 
 @torch.no_grad()
 def our_embeddings(ours: Transformer, tokenizer: Any, sentences: Sequence[str]) -> Tensor:
-    """Unit-length sentence vectors (N, C) by our own encoder: the mean over real tokens of its last layer."""
+    """Unit-length sentence vectors (N, C) by our own encoder: the mean over real tokens of its last layer.
+
+    Raises ``ValueError`` for a bare string or no sentences.
+    """
+    if isinstance(sentences, str) or not len(sentences):
+        raise ValueError("sentences must be a non-empty list of strings, such as ['A cat.', 'A dog.']")
     batch = tokenizer(list(sentences), padding=True, truncation=True, max_length=256, return_tensors="pt")
     is_token = batch["attention_mask"].bool()  # (N, T)
     hidden = ours.hidden(batch["input_ids"], is_token=is_token, token_types=batch["token_type_ids"])

@@ -57,7 +57,12 @@ def softmax_health(
 
     entropy: mean over queries, as a share of ln T (1: all keys alike, 0: one key takes all).
     gradient: mean size of d(weights)/d(scores), as a share of what it is when all keys are alike.
+    Raises ``ValueError`` for a head without a dimension, or fewer than two tokens to choose between.
     """
+    if n_token < 2 or any(d < 1 for d in head_dims):
+        raise ValueError(
+            f"head_dims {list(head_dims)}, n_token {n_token}; heads are at least 1 wide, tokens 2"
+        )
     generator = torch.Generator().manual_seed(seed)
     result: dict[str, list[float]] = {"entropy": [], "gradient": []}
     for d in head_dims:

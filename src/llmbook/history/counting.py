@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
 
-from llmbook.history.ladder import (
-    Text,
-)
+from llmbook.history.ladder import Text
 from llmbook.history.ngram import NGram, Smoothing
 
 
@@ -28,10 +25,16 @@ def ngram_scores(
 
 
 def unseen_share(corpus: Text, order: int) -> float:
-    """The share of the unseen plays' n-grams that never occur in the training plays, 0 to 1."""
+    """The share of the unseen plays' n-grams that never occur in the training plays, 0 to 1.
 
-    def grams(ids: Tensor) -> np.ndarray:
-        rows = ids.unfold(0, order, 1).numpy().astype(np.int64)  # (N - n + 1, n)
-        return rows @ (corpus.vocab_size ** np.arange(order, dtype=np.int64))
-
-    return float(1 - np.isin(grams(corpus.unseen), grams(corpus.train)).mean())
+    Raises ``ValueError`` for an order below 1, or above the number of unseen tokens.
+    """
+    n_train, n_unseen = len(corpus.train), len(corpus.unseen)
+    if not 1 <= order <= n_unseen:
+        raise ValueError(f"order is {order}; choose between 1 and {n_unseen}, the number of unseen tokens")
+    ids = np.concatenate([t.numpy().astype(np.int64) for t in (corpus.train, corpus.unseen)])
+    grams = ids  # a number for the n-gram that begins at each place
+    for n in range(1, order):  # numbered anew at each order: n tokens packed into one would outgrow 64 bits
+        grams = np.unique(grams[:-1] * corpus.vocab_size + ids[n:], return_inverse=True)[1]
+    # n-grams that begin in one text and end in the other belong to neither
+    return float(1 - np.isin(grams[n_train:], grams[: max(0, n_train - order + 1)]).mean())

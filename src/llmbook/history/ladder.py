@@ -67,10 +67,16 @@ def text(vocab_size: int = 1024, unseen_chars: int = 100_000, split: str = "test
 
     The tokenizer (its own page explains it) is trained on the training plays only. Sizes and learning rates of the
     ladder were chosen on ``split="valid"``; what the page shows is scored on ``"test"``.
-    Raises ``ValueError`` for ``split="train"``, which the models have seen.
+    Raises ``ValueError`` for ``split="train"``, which the models have seen, an unknown split, fewer tokens than there
+    are bytes, or no character to score.
     """
     if split == "train":
         raise ValueError("split is 'train', which the models learn from; score them on 'valid' or 'test'")
+    if vocab_size < 256 or unseen_chars < 1:
+        raise ValueError(
+            f"vocab_size is {vocab_size}, unseen_chars {unseen_chars}; give at least 256, one token a byte, and 1"
+        )
+    unseen = "\n".join(play.text[:unseen_chars] for play in corpora.plays(split))
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -79,7 +85,6 @@ def text(vocab_size: int = 1024, unseen_chars: int = 100_000, split: str = "test
     tokenizer.train_from_iterator(
         [plays], trainers.BpeTrainer(vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False)
     )
-    unseen = "\n".join(play.text[:unseen_chars] for play in corpora.plays(split))
     ids = [torch.tensor(tokenizer.encode(t).ids) for t in (plays, unseen)]
     first = len(tokenizer.decode(ids[1][:1].tolist()).encode())  # the first token is context only
     return Text(tokenizer, ids[0], ids[1], len(unseen.encode()) - first)
@@ -100,9 +105,13 @@ class Rung:
 
         Of the rates tried (``benchmarks/ladder.py``) the best fell about like this with the length of the run.
 
+        Raises ``ValueError`` unless ``seconds`` is positive.
+
         >>> [RUNGS[0].lr_for(s) / RUNGS[0].lr for s in (4, 10, 40)]
         [1.0, 1.0, 0.5]
         """
+        if not seconds > 0:
+            raise ValueError(f"seconds is {seconds}; a run takes a positive number of them")
         return self.lr * min(1.0, (10 / seconds) ** 0.5)
 
 

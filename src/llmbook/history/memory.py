@@ -17,7 +17,12 @@ def reach(kinds: Sequence[str], distance: int = 48, seed: int = 0, n: int = 32) 
     """Gradient of the last prediction with respect to each earlier input, relative to the last: (distance,) per kind.
 
     Freshly initialised cells in their plain form; the LSTM's forget gate starts open (bias 1, Gers et al. 2000).
+    Raises ``ValueError`` for a bare string, an unknown kind, or a distance or number of texts below 1.
     """
+    if isinstance(kinds, str):
+        raise ValueError(f"kinds is the string {kinds!r}; give a list of kinds, such as [{kinds!r}]")
+    if distance < 1 or n < 1:
+        raise ValueError(f"distance is {distance}, n is {n}; both are at least 1")
     result = {}
     for kind in kinds:
         torch.manual_seed(seed)

@@ -21,7 +21,16 @@ from llmbook.history import seq2seq
 
 def reverse_by_length(attention: bool, lengths: Sequence[int], *, steps: int, seed: int = 0, kind: str = "lstm",
                       device: str | torch.device = "cpu", n_test: int = 200) -> dict[int, float]:  # fmt: skip
-    """Train a sequence-to-sequence model to reverse 2 to 12 symbols; the share of whole sequences right, per length."""
+    """Train a sequence-to-sequence model to reverse 2 to 12 symbols; the share of whole sequences right, per length.
+
+    Scored on ``n_test`` newly drawn sequences of each length. Of the short ones nearly all were seen in training as
+    well, since there are no more than 10^n; of ten symbols hardly any.
+    Raises ``ValueError`` for no length, a length below 1, or no sequence to score.
+    """
+    if not lengths or min(lengths) < 1 or n_test < 1:
+        raise ValueError(
+            f"lengths are {list(lengths)}, n_test {n_test}; give lengths of at least 1, and n_test too"
+        )
     torch.manual_seed(seed)
     model = seq2seq.Seq2Seq(kind, attention, source_vocab=14, target_vocab=14, n_embd=32, n_hidden=64)
 

@@ -110,7 +110,12 @@ class Seq2Seq(nn.Module):
     def translate(
         self, source: Tensor, source_mask: Tensor | None = None, max_new_tokens: int = 32
     ) -> Translation:
-        """Greedy decoding from <bos> until every row has produced <eos>; after its <eos> a row is <pad>."""
+        """Greedy decoding from <bos> until every row has produced <eos>; after its <eos> a row is <pad>.
+
+        Raises ``ValueError`` when ``max_new_tokens`` is below 1.
+        """
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {max_new_tokens}; a translation has at least one")
         memory, state, mask = self.encode(source, source_mask)
         token = source.new_full((len(source), 1), BOS)
         done = torch.zeros_like(token, dtype=torch.bool)

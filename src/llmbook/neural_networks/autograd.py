@@ -105,7 +105,9 @@ class Array:
         return out
 
     def __pow__(self, power: float) -> Array:
-        return self.elementwise(self.value**power, power * self.value ** (power - 1), f"**{power}")
+        # x**0 is 1 everywhere, so its slope is 0 also at 0, where 0 * 0**-1 would be no number
+        slope = power * self.value ** (power - 1) if power else np.zeros_like(self.value)
+        return self.elementwise(self.value**power, slope, f"**{power}")
 
     def exp(self) -> Array:
         return self.elementwise(np.exp(self.value), np.exp(self.value), "exp")
@@ -213,8 +215,14 @@ def cross_entropy(logits: Array, labels: np.ndarray) -> Array:
 
     >>> round(float(cross_entropy(Array([[0.0, 0.0]]), np.array([1])).value), 4)  # two equal chances: ln 2
     0.6931
+
+    Raises ``ValueError`` for logits that are no matrix with at least one row, and for labels that do not fit them.
     """
-    n_class = logits.shape[1]
+    if len(logits.shape) != 2 or not logits.shape[0]:
+        raise ValueError(f"logits have shape {logits.shape}; give (N, K), at least one example")
+    n_class, labels = logits.shape[1], np.asarray(labels)
+    if labels.ndim != 1 or not len(labels):
+        raise ValueError(f"need {logits.shape[0]} labels in a row; got shape {labels.shape}")
     if len(labels) != len(logits.value) or labels.min() < 0 or labels.max() >= n_class:
         raise ValueError(
             f"need {len(logits.value)} labels between 0 and {n_class - 1}; got {len(labels)}, "

@@ -37,7 +37,13 @@ def nudged_gradient(
 def gradient_by_layer(
     activation: str, depth: int, width: int = 64, seed: int = 0, gain: float | None = None
 ) -> np.ndarray:
-    """Root mean square of the loss's gradient at every layer's weights, first layer first: (depth,)."""
+    """Root mean square of the loss's gradient at every layer's weights, first layer first: (depth,).
+
+    ``gain`` is that of ``MLP``; by default sqrt(2) for ReLU and 1 for the others.
+    Raises ``ValueError`` when ``depth`` is below 1, or for an unknown activation.
+    """
+    if depth < 1:
+        raise ValueError(f"depth is {depth}; a network has at least one layer")
     gain = {"relu": math.sqrt(2)}.get(activation, 1.0) if gain is None else gain
     rng = np.random.default_rng(seed)
     model = MLP((width, *[width] * (depth - 1), 10), activation, seed, gain)
@@ -47,7 +53,7 @@ def gradient_by_layer(
 
 def activation_curves(x: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Name -> (value, slope) at ``x``, the slopes by our own engine; GELU, which it lacks, by PyTorch."""
-    curves = {}
+    x, curves = np.asarray(x, dtype=np.float64), {}
     for name in ("sigmoid", "tanh", "relu"):
         a = Array(x)
         y = getattr(a, name)()

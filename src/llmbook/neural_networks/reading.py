@@ -19,9 +19,15 @@ def bag_of_words(texts: Sequence[str], n_feature: int = 1024) -> np.ndarray:
 
     Each row has root mean square 0.2. log(1 + count), so that the tenth "the" counts for less than the first.
 
+    Raises ``ValueError`` for a bare string, which is a list of letters, or no column to count in.
+
     >>> bag_of_words(["to be or not to be"], n_feature=8).shape
     (1, 8)
     """
+    if isinstance(texts, str):
+        raise ValueError(f"texts is the string {texts[:40]!r}; give a list of texts")
+    if n_feature < 1:
+        raise ValueError(f"n_feature is {n_feature}; words are counted in at least one column")
     counts = np.zeros((len(texts), n_feature))
     for row, text in enumerate(texts):
         for word in re.findall(r"[a-z']+", text.lower()):
@@ -65,8 +71,11 @@ def overfitting(
     """Accuracy on the training articles ("seen") and on "held out" ones, by number of training articles.
 
     Returns two arrays (len(sizes), len(seeds)); each seed draws another split and another start.
+    Raises ``ValueError`` for a size below 1 or above the number of training articles.
     """
-    seeds = list(seeds)
+    seeds, most = list(seeds), len(news()[0])
+    if any(not 1 <= n <= most for n in sizes):
+        raise ValueError(f"sizes are {list(sizes)}; there are 1 to {most} articles to train on")
     result = {name: np.zeros((len(sizes), len(seeds))) for name in ("seen", "held out")}
     for j, seed in enumerate(seeds):
         x, y, x_held_out, y_held_out, topics = news(seed=seed)

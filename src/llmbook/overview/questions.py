@@ -23,7 +23,12 @@ def shuffled(text: str, seed: int = 0) -> str:
 
 @torch.no_grad()
 def probability_of(lm: LanguageModel, text: str, continuation: str) -> float:
-    """p(continuation | text): the product over its tokens, each given what came before it (the chain rule)."""
+    """p(continuation | text): the product over its tokens, each given what came before it (the chain rule).
+
+    Raises ``ValueError`` when the text or the continuation is empty.
+    """
+    if not text or not continuation:
+        raise ValueError(f"text is {text!r}, continuation {continuation!r}; neither may be empty")
     before, after = lm.encode(text), lm.encode(continuation, start=False)
     ids = torch.cat((before, after), dim=1)  # (1, T)
     log_p = lm.model(ids)[0, before.shape[1] - 1 : -1].log_softmax(
@@ -33,7 +38,14 @@ def probability_of(lm: LanguageModel, text: str, continuation: str) -> float:
 
 
 def share_correct(lm: LanguageModel, questions: Sequence[tuple[str, str]]) -> float:
-    """How often the likeliest next token begins the right answer, between 0 and 1."""
+    """How often the likeliest next token begins the right answer, between 0 and 1.
+
+    Raises ``ValueError`` without a question, or with an empty answer, before the model is asked anything.
+    """
+    if isinstance(questions, str) or not questions or not all(q and a for q, a in questions):
+        raise ValueError(
+            "questions must be a list of pairs (question, answer), at least one and none of them empty"
+        )
     hits = [
         int(lm.next_probabilities(q).argmax()) == int(lm.encode(a, start=False)[0, 0]) for q, a in questions
     ]

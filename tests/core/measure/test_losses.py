@@ -251,3 +251,23 @@ def test_intervals_refuse_what_has_no_spread_or_level(interval, values, level, m
 
 def test_an_interval_reads_as_a_sentence():
     assert str(Interval(1.23456, 1.2, 1.27, n=3, level=0.9)) == "1.235 (90 % interval 1.200 to 1.270, n = 3)"
+
+
+@pytest.mark.parametrize(
+    ("predicted", "references"), [("chat", "chat"), ("ab", ["a", "b"]), (["a", "b"], "ab")]
+)
+def test_exact_match_compares_no_letters(predicted, references):
+    with pytest.raises(ValueError, match="letter by letter; give lists"):
+        metrics.exact_match(predicted, references)
+
+
+def test_exact_match_of_nothing_is_nothing():
+    assert metrics.exact_match([], []) == []
+
+
+def test_a_paired_difference_is_a_minus_b_at_the_level_asked_for():
+    a, b = [3.0, 5.0, 4.5], [1.0, 2.0, 3.0]
+    wide, narrow = (intervals.paired_difference(a, b, level) for level in (0.99, 0.5))
+    assert wide.mean == narrow.mean == pytest.approx(6.5 / 3)
+    assert wide.low < 0 < narrow.low < narrow.high < wide.high
+    assert (wide.level, narrow.level) == (0.99, 0.5)

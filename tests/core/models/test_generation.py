@@ -583,3 +583,20 @@ def test_smollm2_in_bfloat16_says_what_it_says_in_float32(smollm2, parity_report
     assert rounded.dtype == torch.bfloat16 and 0 < difference < 0.08
     assert all(a[0] == b[0] == c[0] for a, b, c in new)
     assert same > 0.5
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_translation_says_nothing_after_its_end(seed):
+    """Rows end at different times; one that has ended is filled up with <eos> (or padding), not with words."""
+    ours, _ = tiny("t5", seed)
+    source = prompt(4, 9, seed)
+    free = translate(ours, source, 20, bos=0, eos=-1)
+    eos, filled = int(free[0, 3]), 0
+    text = translate(ours, source, 20, bos=0, eos=eos)
+    for row, expected in zip(text[:, 1:], free[:, 1:], strict=True):
+        said = up_to_stop(expected, eos)
+        assert row[: len(said)].tolist() == said
+        rest = row[len(said) :].tolist()
+        assert set(rest) <= {eos, 0} and len(set(rest)) <= 1
+        filled += len(rest)
+    assert filled > 0

@@ -342,3 +342,39 @@ def test_a_damaged_local_model_is_an_error_that_names_it(tiny, tmp_path):
 def test_importing_the_module_does_not_import_transformers():
     code = "import sys, llmbook.core.models.pretrained; assert 'transformers' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, env=env())
+
+
+# ---- sentence embeddings --------------------
+
+
+def test_a_sentence_longer_than_the_limit_is_cut_there(minilm):
+    """The model reads no more than `max_length` tokens, 256 by default, as its authors do."""
+    lengths = []
+    hook = minilm.model.register_forward_pre_hook(
+        lambda module, args, options: lengths.append(options["input_ids"].shape[1]), with_kwargs=True
+    )
+    try:
+        cut, whole = (pretrained.sentence_embeddings(minilm, ["cat dog " * 9], max_length=n) for n in (8, 64))
+        pretrained.sentence_embeddings(minilm, ["word " * 2000])
+    finally:
+        hook.remove()
+    assert lengths == [8, 20, 256]
+    assert (cut - whole).abs().max() > 1e-3
+    # <cls>, six words, <sep>: the same as the sentence of those six
+    torch.testing.assert_close(
+        cut, pretrained.sentence_embeddings(minilm, ["cat dog " * 3]), atol=1e-5, rtol=0
+    )
+
+
+def test_the_size_of_a_batch_changes_no_embedding_and_is_obeyed(minilm):
+    sizes = []
+    hook = minilm.model.register_forward_pre_hook(
+        lambda module, args, options: sizes.append(len(options["input_ids"])), with_kwargs=True
+    )
+    sentences = ["a cat", "a much longer sentence about a dog", "naïve café", "one", "日本"]
+    try:
+        one, two = (pretrained.sentence_embeddings(minilm, sentences, batch_size=n) for n in (5, 2))
+    finally:
+        hook.remove()
+    assert sizes == [5, 2, 2, 1]
+    torch.testing.assert_close(one, two, atol=1e-5, rtol=0)

@@ -31,11 +31,15 @@ def accuracy(predicted: ArrayLike, target: ArrayLike) -> float:
 def exact_match(predicted: Sequence[Any], references: Sequence[Any]) -> list[float]:
     """1.0 for each answer (a string, a list of ids) that equals its reference from end to end, else 0.0.
 
-    Raises ValueError unless there is one reference for each answer.
+    Raises ValueError for a bare string, and unless there is one reference for each answer.
 
     >>> exact_match(["le chat", "un chien"], ["le chat", "le chien"])
     [1.0, 0.0]
     """
+    if isinstance(predicted, str) or isinstance(references, str):
+        raise ValueError(
+            "a bare string would be compared letter by letter; give lists of answers and references"
+        )
     if len(predicted) != len(references):
         raise ValueError(f"{len(predicted)} answers and {len(references)} references; give as many of each")
     return [float(a == b) for a, b in zip(predicted, references, strict=True)]
