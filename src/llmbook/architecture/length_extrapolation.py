@@ -6,8 +6,9 @@ purpose: anything that repairs a model afterwards (position interpolation, YaRN)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llmbook.core.measure import intervals
+from llmbook.core.measure.records import Record
 from llmbook.core.models.config import Config
 from llmbook.core.models.transformer import Transformer
+from llmbook.core.run.runtime import pick_device
 from llmbook.core.text import corpora, tokens
 from llmbook.core.train import training
 from llmbook.core.train.optim import Recipe
@@ -34,9 +37,6 @@ NAMES = {
 }
 KINDS = tuple(NAMES)
 LENGTHS = (32, 64, 128, 256, 512)  # bytes that the trained model is shown
-POSITIONS = (
-    Path(__file__).parent / "data" / "positions.json"
-)  # rows of WindowScore, written by benchmarks/positions.py
 TRAINED = 64  # bytes that it was trained on
 
 
@@ -102,6 +102,27 @@ def last_token_bits(
         for part in x.split(16)
     ]
     return float(torch.stack(nats).mean() / torch.log(torch.tensor(2.0)))
+
+
+def measure(steps: int, seeds: int, device: str = "auto") -> Iterator[WindowScore]:
+    """Every kind of position after ``steps`` training steps of 16 windows of 64 bytes, over ``seeds`` seeds.
+
+    All kinds get the same windows in the same order, the same optimizer and learning rate, and the same number of
+    steps; nothing was tuned for any of them.
+    """
+    where = pick_device(device)
+    for seed, kind in product(range(seeds), KINDS):
+        yield from extrapolation(kind, steps=steps, seed=seed, device=where)
+
+
+POSITIONS = Record(  # rows of WindowScore
+    "positions",
+    measure,
+    {"steps": 1000, "seeds": 3},
+    seconds=1200,
+    path=Path(__file__).parent / "data" / "positions.json",
+)
+ARTEFACTS = (POSITIONS,)
 
 
 def grouped(scores: Sequence[WindowScore]) -> dict[str, dict[int, list[float]]]:
