@@ -1,8 +1,9 @@
 """The history page's ladder, longer: every rung, several seeds and training times, one machine.
 
-    python benchmarks/ladder.py --seconds 10 30 120 --seeds 3
+    python benchmarks/ladder.py        (or: llmbook artefacts make ladder)
 
-writes src/llmbook/data/ladder.json, which the page draws. Run it on a quiet machine: the budget is wall-clock time.
+writes src/llmbook/history/data/ladder.json, which the page draws. Run it on a quiet machine: the budget is wall-clock
+time. What is measured: `llmbook.history.ladder.measure`.
 
 How the models were chosen, each tried once with seed 0 on two cores; in bits per byte of the two plays of
 ``split="valid"``. The record is scored on the two of ``"test"``, which are a little harder and were not looked at.
@@ -21,34 +22,9 @@ in use during the first. Those gave, as means: LSTM 2.383, RNN 2.486, Transforme
 ones have the same order and are 0.003 to 0.017 higher.
 """
 
-from __future__ import annotations
+import sys
 
-import argparse
-from itertools import product
-
-from llmbook import history
-from llmbook.core.measure import records
-from llmbook.core.run.runtime import pick_device
-from llmbook.history import ladder
-
-
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--seconds", type=float, nargs="+", default=[10, 30, 120], help="training times")
-    options.add_argument("--seeds", type=int, default=3)
-    options.add_argument("--device", default="auto")
-    options.add_argument("--output", default=str(history.RECORD))
-    args = options.parse_args()
-    corpus, device = ladder.text(), pick_device(args.device)
-    climbs = [ladder.count_ngrams(corpus, order)[0] for order in (2, 3, 5)]
-    for seconds, seed, rung in product(args.seconds, range(args.seeds), ladder.RUNGS):
-        climbs.append(ladder.climb(rung, corpus, seconds, seed, device)[0])
-        print(
-            f"{rung.name:14s} {seconds:4.0f} s, seed {seed}: {climbs[-1].bits_per_byte:.3f} bits per byte",
-            flush=True,
-        )
-    records.save(climbs, args.output, seconds=args.seconds, seeds=args.seeds, device=str(device))
-
+from llmbook.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(["artefacts", "make", "ladder"]))

@@ -89,10 +89,12 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from llmbook.build import check, pages
+    from llmbook.build import check, freshness, pages
 
     root = _root(args)
     problems = check.check_book(root)
+    for line in freshness.other_versions(root):
+        print(f"for information: {line}")
     for problem in problems:
         print(problem)
     if not problems:
@@ -100,6 +102,24 @@ def _check(args: argparse.Namespace) -> int:
         print(f"{len(counts)} pages are fresh and stored as they must be; nbval compares")
         print(f"{sum(n for n, _ in counts)} of their {sum(n for _, n in counts)} cells with outputs")
     return 1 if problems else 0
+
+
+def _artefacts(args: argparse.Namespace) -> int:
+    import logging
+
+    from llmbook.build import artefacts
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("filelock").setLevel(logging.WARNING)
+    if args.action == "make":
+        artefacts.make(args.names)
+    elif args.action == "clear":
+        artefacts.clear(args.names, stale=args.stale)
+    elif args.action == "verify":
+        return 1 if artefacts.verify() else 0
+    else:
+        print("\n".join(artefacts.listing()))
+    return 0
 
 
 def _launch(args: argparse.Namespace) -> int:
@@ -130,6 +150,9 @@ def parser() -> argparse.ArgumentParser:
     stale.add_argument("pages", nargs="*", metavar="PAGE", help="only these (default: every page)")
     add("build", _build, "build the HTML site with warnings as errors; prints the file to open")
     add("check", _check, "check the stored pages, _toc.yml and systems.yml without executing anything")
+    _artefact_actions(
+        add("artefacts", _artefacts, "list what is trained, converted or measured once, and kept")
+    )
     add("launch", _launch, "write the first cell of every page anew")
     return main
 
@@ -146,6 +169,20 @@ def _execute_options(command: argparse.ArgumentParser) -> None:
     copies.add_argument("--device", help="auto, cpu, cuda or mps")
     copies.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="another one")
     copies.add_argument("--output", type=Path, metavar="FOLDER", help="for the copies (default _build/run)")
+
+
+def _artefact_actions(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", metavar="ACTION")
+    make = actions.add_parser(
+        "make", help="make the named ones again, or all that are missing, stale or damaged"
+    )
+    actions.add_parser(
+        "verify", help="read every stored byte again; fails when one is damaged or a record is stale"
+    )
+    clear = actions.add_parser("clear", help="delete the named ones, or all, from the cache; records stay")
+    for action in (make, clear):
+        action.add_argument("names", nargs="*", metavar="NAME", help="such as smollm2")
+    clear.add_argument("--stale", action="store_true", help="only what other code than today's has made")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

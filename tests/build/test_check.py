@@ -97,7 +97,13 @@ def test_code_wider_than_the_column_is_found(book):
 
 def test_a_changed_helper_is_found(book):
     (book / "src/llmbook/core/shared.py").write_text("def double(x):\n    return 3 * x\n")
-    assert messages(book) == ["alpha: stale: llmbook.core.shared changed"]
+    assert messages(book) == ["alpha: stale: llmbook.core.shared:double changed"]
+
+
+def test_other_versions_than_the_locks_are_told_and_are_no_problem(book, capsys):
+    (book / "requirements.lock").write_text("torch==0.1\n")
+    assert messages(book) == [] and cli.main(["--root", str(book), "check"]) == 0
+    assert "for information: alpha ran with torch 2" in capsys.readouterr().out
 
 
 def test_a_missing_alt_text_is_found(book):

@@ -14,7 +14,7 @@ import tiny_book
 
 from llmbook import cli
 from llmbook.build import check, freshness, pages
-from llmbook.build.execute import Request, execute
+from llmbook.build.execute import Request, execute, waves
 
 SRC = str(Path(__file__).parents[2] / "src")
 
@@ -94,6 +94,36 @@ def test_a_changed_helper_runs_its_page_and_those_that_show_it(executed, tmp_pat
     results = execute(root, Request(), lambda line: None)
     assert [result.page for result in results] == ["alpha", "gamma"]
     assert pages.code_cells(tiny_book.load(root, "alpha"))[2].outputs[0].text == "answer 63\n"
+
+
+def test_pages_that_need_each_other_run_one_after_the_other_and_a_circle_is_refused(tmp_path):
+    cell = "from pathlib import Path\nprint(Path('{0}.ipynb').stat().st_mtime_ns)"
+    last = tiny_book.page("Last", tiny_book.code(cell.format("middle")), inputs=["book/middle.ipynb"])
+    middle = tiny_book.page("Middle", tiny_book.code(cell.format("first")), inputs=["book/first.ipynb"])
+    root = book_of(tmp_path, last=last, middle=middle, first=tiny_book.page("First"))
+    assert [[path.stem for path in wave] for wave in waves(root, pages.book_pages(root))] == [
+        ["first"],
+        ["middle"],
+        ["last"],
+    ]
+    results = execute(root, Request(), lambda line: None)
+    assert [(result.page, result.error) for result in results] == [
+        ("first", ""),
+        ("middle", ""),
+        ("last", ""),
+    ]
+    assert freshness.stale_pages(root) == []
+    tiny_book.save(root, "first", tiny_book.page("First", inputs=["book/last.ipynb"]))
+    with pytest.raises(ValueError, match=r"no page of these can run first: \w+ needs \w+ needs \w+"):
+        execute(root, Request(), lambda line: None)
+
+
+def test_naming_a_page_runs_it_and_those_that_show_it_and_no_other(executed, tmp_path):
+    root = shutil.copytree(executed[0], tmp_path / "book")
+    assert [result.page for result in execute(root, Request(names=("beta",)), lambda line: None)] == [
+        "beta",
+        "gamma",
+    ]
 
 
 def test_failed_pages_are_named_and_kept_as_they_were_while_others_run(tmp_path):

@@ -21,8 +21,7 @@ def mark_executed(root, name):
     for count, cell in enumerate(pages.code_cells(notebook), 1):
         cell.execution_count = count
     path = root / "book" / f"{name}.ipynb"
-    parts = freshness.page_parts(path, root, notebook)
-    record = pages.record(notebook) | {"parts": parts, "hash": freshness.digest(parts)}
+    record = pages.record(notebook) | freshness.facts(path, root, notebook)
     notebook.metadata.llmbook = nbformat.from_dict(record)
     tiny_book.save(root, name, notebook)
 
@@ -83,19 +82,101 @@ def test_a_changed_parameter_makes_its_page_stale(book):
     assert stale(book) == {"beta": ("code cells changed",)}
 
 
-def test_a_changed_helper_makes_stale_just_the_pages_that_import_it_through_others(book):
+def test_a_changed_helper_makes_stale_just_the_pages_that_use_it_through_others(book):
     write(book, "core/shared.py", "def double(x):\n    return x + x\n")
-    assert stale(book) == {"alpha": ("llmbook.core.shared changed",)}
+    assert stale(book) == {"alpha": ("llmbook.core.shared:double changed",)}
 
 
 def test_a_changed_module_makes_its_own_page_stale(book):
     write(book, "beta.py", "VALUE = 8\n")
-    assert stale(book) == {"beta": ("llmbook.beta changed",)}
+    assert stale(book) == {"beta": ("llmbook.beta:VALUE changed",)}
 
 
-def test_the_package_itself_is_a_dependency_of_every_page_that_imports_from_it(book):
+def test_of_a_module_only_what_the_page_reaches_counts(book):
+    write(
+        book, "core/shared.py", "# new\ndef double(x):\n    'Documented.'\n    return 2 * x\n\n\nCOLOUR = 3\n"
+    )
+    write(book, "beta.py", "def unused():\n    return 1\n\n\nVALUE = 7\n")
+    assert stale(book) == {}
+
+
+def test_what_importing_the_package_does_is_a_dependency_of_every_page_that_imports_from_it(book):
     write(book, "__init__.py", "SETTING = 1\n")
-    assert set(stale(book)) == {"alpha", "beta"}
+    assert stale(book) == {}
+    write(book, "__init__.py", "import warnings\n\nwarnings.simplefilter('error')\n")
+    assert stale(book) == {page: ("llmbook added",) for page in ("alpha", "beta")}
+
+
+def test_of_several_changes_in_a_module_each_definition_is_named(book):
+    write(book, "beta.py", "A = 1\nB = 2\nC = 3\nVALUE = [A, B, C]\n")
+    mark_executed(book, "beta")
+    mark_executed(book, "gamma")
+    write(book, "beta.py", "A = 2\nB = 2\nD = 3\nVALUE = [A, B, D]\n")
+    reasons = stale(book)["beta"]
+    assert set(reasons) == {"llmbook.beta:A changed", "llmbook.beta:VALUE changed", "llmbook.beta:D added"}
+
+
+def test_a_definition_that_is_no_longer_used_makes_the_page_stale(book):
+    write(book, "core/shared.py", "def double(x):\n    return half(x)\n\n\ndef half(x):\n    return x\n")
+    mark_executed(book, "alpha")
+    mark_executed(book, "gamma")
+    write(book, "core/shared.py", "def double(x):\n    return x\n")
+    assert stale(book) == {"alpha": ("llmbook.core.shared:double changed",)}
+
+
+def test_code_that_the_page_prints_counts_as_text(book):
+    edit(
+        book,
+        "beta",
+        3,
+        "import inspect\nfrom llmbook.core import shared\nprint(inspect.getsource(shared.double))",
+    )
+    mark_executed(book, "beta")
+    mark_executed(book, "gamma")
+    write(book, "core/shared.py", "def double(x):\n    return 2 * x  # twice\n")
+    assert stale(book) == {"beta": ("the text of llmbook.core.shared:double changed",)}
+
+
+def test_a_data_file_that_is_named_by_an_f_string_is_a_dependency(book):
+    write(book, "data/table_en.toml", "x = 1\n")
+    write(book, "data/other.toml", "x = 1\n")
+    write(
+        book,
+        "beta.py",
+        "VALUE = load('en')\n\n\ndef load(name):\n    return open(f'data/table_{name}.toml')\n",
+    )
+    mark_executed(book, "beta")
+    mark_executed(book, "gamma")
+    write(book, "data/other.toml", "x = 2\n")
+    assert stale(book) == {}
+    write(book, "data/table_en.toml", "x = 2\n")
+    assert stale(book) == {"beta": ("src/llmbook/data/table_en.toml changed",)}
+
+
+def test_a_page_is_stale_when_the_code_that_makes_its_artefact_changes(book):
+    write(book, "beta.py", "def convert(folder):\n    digits()\n\n\ndef digits():\n    return 1\n\n\n"
+                           "WEIGHTS = dict(make=convert, source='hash')\nVALUE = 7\n")  # fmt: skip
+    edit(book, "beta", 3, "from llmbook.beta import WEIGHTS\nWEIGHTS")
+    mark_executed(book, "beta")
+    mark_executed(book, "gamma")
+    write(book, "beta.py", (book / "src/llmbook/beta.py").read_text().replace("return 1", "return 2"))
+    assert stale(book) == {"beta": ("llmbook.beta:digits changed",)}
+
+
+def test_the_record_of_an_execution_stays_small(book):
+    found = freshness.facts(book / "book" / "alpha.ipynb", book)
+    assert set(found) == {"parts", "hash", "units"}
+    assert set(found["units"]) == {"llmbook.alpha", "llmbook.core.shared"}
+    assert all(len(marks) == 8 for marks in found["units"].values())  # one definition of each
+
+
+def test_a_record_from_before_definitions_were_told_apart_names_the_module(book):
+    notebook = tiny_book.load(book, "alpha")
+    del notebook.metadata.llmbook["units"]
+    tiny_book.save(book, "alpha", notebook)
+    mark_executed(book, "gamma")
+    write(book, "core/shared.py", "def double(x):\n    return x + x\n")
+    assert stale(book) == {"alpha": ("llmbook.core.shared changed",)}
 
 
 def test_a_module_that_nothing_imports_changes_nothing(book):
@@ -105,16 +186,16 @@ def test_a_module_that_nothing_imports_changes_nothing(book):
 
 def test_a_new_import_in_a_helper_is_followed(book):
     write(book, "core/deeper.py", "X = 1\n")
-    write(book, "core/shared.py", "from . import deeper\n\n\ndef double(x):\n    return 2 * x\n")
+    write(book, "core/shared.py", "from . import deeper\n\n\ndef double(x):\n    return deeper.X * x\n")
     mark_executed(book, "alpha")
     write(book, "core/deeper.py", "X = 2\n")
     mark_executed(book, "gamma")
-    assert stale(book) == {"alpha": ("llmbook.core.deeper changed",)}
+    assert stale(book) == {"alpha": ("llmbook.core.deeper:X changed",)}
 
 
 def test_a_data_file_that_a_module_names_is_a_dependency(book):
     write(book, "data/table.toml", "x = 1\n")
-    write(book, "beta.py", 'FILE = "data/table.toml"\nVALUE = 7\n')
+    write(book, "beta.py", 'FILE = "data/table.toml"\nVALUE = (7, FILE)\n')
     mark_executed(book, "beta")
     mark_executed(book, "gamma")
     write(book, "data/table.toml", "x = 2\n")
@@ -150,29 +231,73 @@ def test_a_cell_that_is_not_python_is_named(book):
 @pytest.mark.parametrize(
     "source",
     [
-        "import llmbook.core.shared",
-        "from llmbook.core import shared",
-        "from llmbook.core.shared import double",
-        "import llmbook.core.shared as s",
-        "def later():\n    from llmbook.core import shared",
-        "%matplotlib inline\nfrom llmbook.core import shared",
-        "from llmbook.core import shared\nshared.double?",
+        "import llmbook.core.shared\nllmbook.core.shared.double(1)",
+        "from llmbook.core import shared\nshared.double(1)",
+        "from llmbook.core.shared import double\ndouble(1)",
+        "import llmbook.core.shared as s\ns.double(1)",
+        "def later():\n    from llmbook.core import shared\n    return shared.double(1)",
+        "%matplotlib inline\nfrom llmbook.core import shared\n!ls\nshared.double(1)",
+        "from llmbook.core import shared\nshared.double?\nshared.double(1)",
         "import importlib\nimportlib.import_module('llmbook.core.shared')",
     ],
 )
 def test_every_way_to_import_a_module_is_seen(book, source):
     notebook = nbformat.v4.new_notebook(cells=[tiny_book.code(source)])
-    assert freshness.page_modules(notebook, book) == {"llmbook", "llmbook.core", "llmbook.core.shared"}
+    assert set(freshness.facts(book / "x.ipynb", book, notebook)["units"]) == {"llmbook.core.shared"}
+
+
+def test_a_definition_that_one_cell_imports_and_another_uses_is_seen(book):
+    cells = [tiny_book.code("from llmbook.core import shared"), tiny_book.code("shared.double(1)")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert set(freshness.facts(book / "x.ipynb", book, notebook)["units"]) == {"llmbook.core.shared"}
 
 
 def test_packages_that_are_not_the_books_are_left_alone(book):
     notebook = nbformat.v4.new_notebook(
-        cells=[tiny_book.code("import json, numpy as np\nfrom os import path")]
+        cells=[tiny_book.code("import json, numpy as np\nfrom os import path\npath.join(np.pi, json)")]
     )
-    assert freshness.page_modules(notebook, book) == set()
+    assert set(freshness.facts(book / "x.ipynb", book, notebook)["parts"]) == {"code cells"}
 
 
 def test_line_endings_of_another_system_leave_the_page_fresh(book):
     path = book / "src" / "llmbook" / "core" / "shared.py"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert stale(book) == {}
+
+
+# ---------------------------------------------------------------- order and versions
+
+
+def test_a_page_needs_those_whose_record_it_shows_and_those_whose_room_it_uses(book):
+    edit(book, "beta", 3, "from llmbook import alpha\nalpha.answer()")
+    needs = {path.stem: {other.stem for other in others} for path, others in freshness.needs(book).items()}
+    assert needs == {"alpha": set(), "beta": {"alpha"}, "gamma": {"alpha", "beta"}}
+
+
+def test_a_page_that_cannot_be_read_needs_nothing_and_does_not_stop_the_others(book):
+    edit(book, "beta", 3, "not Python at all")
+    needs = {path.stem: {other.stem for other in others} for path, others in freshness.needs(book).items()}
+    assert needs == {"alpha": set(), "beta": set(), "gamma": {"alpha", "beta"}}
+
+
+def ran_with(book, page, **versions):
+    notebook = tiny_book.load(book, page)
+    notebook.metadata.llmbook["versions"] = versions
+    tiny_book.save(book, page, notebook)
+    for other in ("alpha", "beta", "gamma"):
+        mark_executed(book, other)
+
+
+def test_other_versions_than_the_locks_are_told_and_make_no_page_stale(book):
+    (book / "requirements.lock").write_text("# made\ntorch==2.13.0 ; python_version > '3'\nnumpy==2.4.6\n")
+    ran_with(book, "alpha", torch="2.13.0+cpu", numpy="2.4.6", python="3.9")
+    ran_with(book, "beta", torch="2.12.0", numpy="2.4.5")
+    assert freshness.other_versions(book) == [
+        "beta ran with numpy 2.4.5, the lock has 2.4.6; torch 2.12.0, the lock has 2.13.0"
+    ]
+    assert stale(book) == {}
+
+
+def test_without_a_lock_nothing_is_said_about_versions(book):
+    ran_with(book, "beta", torch="2.12.0")
+    assert freshness.other_versions(book) == []

@@ -6,8 +6,9 @@ out on purpose: beam search, and any tuning of one family that the others do not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from llmbook.architecture import french
 from llmbook.core.measure import intervals, losses
 from llmbook.core.measure.metrics import exact_match
+from llmbook.core.measure.records import Record
 from llmbook.core.models.config import Config
 from llmbook.core.models.generation import generate, translate
 from llmbook.core.models.masks import prefix_mask
@@ -26,13 +28,10 @@ from llmbook.core.models.transformer import (
     n_parameters,
     recorded_attention,
 )
+from llmbook.core.run.runtime import pick_device
 from llmbook.core.text import tokens
 from llmbook.core.train import training
 from llmbook.core.train.optim import Recipe
-
-FAMILIES = (
-    Path(__file__).parent / "data" / "families.json"
-)  # rows of FamilyRun, written by benchmarks/families.py
 
 
 class Translator:
@@ -188,6 +187,27 @@ def family_run(
     test = test_pairs[:n_test]
     right = exact_match(translator.translate([p.english for p in test]), [p.french for p in test])
     return FamilyRun(family, steps, seed, sum(right) / len(right), translator.n_parameters)
+
+
+def measure(steps: Sequence[int], seeds: int, device: str = "auto") -> Iterator[FamilyRun]:
+    """Every family, over ``seeds`` seeds and the given numbers of training steps of 64 pairs.
+
+    All three get the same pairs in the same order, the same optimizer and learning rate, and the same number of steps;
+    each is scored by exact matches on the sentences held out at its seed.
+    """
+    where = pick_device(device)
+    for n, seed, family in product(steps, range(seeds), Translator.FAMILIES):
+        yield family_run(family, n, seed, where)
+
+
+FAMILIES = Record(  # rows of FamilyRun
+    "families",
+    measure,
+    {"steps": [90, 360], "seeds": 5},
+    seconds=900,
+    path=Path(__file__).parent / "data" / "families.json",
+)
+ARTEFACTS = (FAMILIES,)
 
 
 def exact_by_family(runs: Sequence[FamilyRun]) -> dict[int, dict[str, intervals.Interval]]:

@@ -7,8 +7,9 @@ purpose: anything that repairs a model afterwards (position interpolation, YaRN)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llmbook.core.measure import intervals
+from llmbook.core.measure.records import Record
 from llmbook.core.models.config import Config
 from llmbook.core.models.transformer import Transformer
+from llmbook.core.run.runtime import pick_device
 from llmbook.core.text import corpora, tokens
 from llmbook.core.train import training
 from llmbook.core.train.optim import Recipe
@@ -35,9 +38,6 @@ NAMES = {
 }
 KINDS = tuple(NAMES)
 LENGTHS = (32, 64, 128, 256, 512)  # bytes that the trained model is shown
-POSITIONS = (
-    Path(__file__).parent / "data" / "positions.json"
-)  # rows of WindowScore, written by benchmarks/positions.py
 TRAINED = 64  # bytes that it was trained on
 LONGEST = 4096  # bytes of the longest window that can be scored: where the first one ends
 N_LAST = 16  # bytes of each window that count
@@ -122,6 +122,27 @@ def check_length(length: int, n_last: int) -> None:
     """``ValueError`` unless a window of ``length`` holds the tokens that count and is no longer than the longest."""
     if not n_last <= length <= LONGEST:
         raise ValueError(f"length is {length}; choose between {n_last}, the tokens that count, and {LONGEST}")
+
+
+def measure(steps: int, seeds: int, device: str = "auto") -> Iterator[WindowScore]:
+    """Every kind of position after ``steps`` training steps of 16 windows of 64 bytes, over ``seeds`` seeds.
+
+    All kinds get the same windows in the same order, the same optimizer and learning rate, and the same number of
+    steps; nothing was tuned for any of them.
+    """
+    where = pick_device(device)
+    for seed, kind in product(range(seeds), KINDS):
+        yield from extrapolation(kind, steps=steps, seed=seed, device=where)
+
+
+POSITIONS = Record(  # rows of WindowScore
+    "positions",
+    measure,
+    {"steps": 1000, "seeds": 3},
+    seconds=1200,
+    path=Path(__file__).parent / "data" / "positions.json",
+)
+ARTEFACTS = (POSITIONS,)
 
 
 def grouped(scores: Sequence[WindowScore]) -> dict[str, dict[int, list[float]]]:

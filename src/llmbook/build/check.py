@@ -19,7 +19,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from llmbook.build import freshness, pages
+from llmbook.build import artefacts, freshness, pages
 
 MAX_BYTES = 1_000_000  # GitHub shows no notebook that is much larger
 MIN_COMPARED = 0.8  # of the cells with outputs, by nbval: the others may say anything
@@ -45,6 +45,7 @@ def check_book(root: Path) -> list[Problem]:
     found = check_toc(root)
     for path in pages.book_pages(root):
         found += check_page(path, root)
+    found += [Problem(page, None, message) for page, message in artefacts.old_records(root)]
     return found + check_compared(root) + check_systems(root)
 
 

@@ -1,8 +1,8 @@
 """Execute pages: the stale ones, the named ones or all, several at a time, each in a process of its own.
 
 A page is replaced only when it ran from its first cell to its last without an error or a word on stderr.
-Whatever is killed, and whenever, every page in `book/` stays whole. A page that shows the record of other
-pages (`llmbook.inputs` naming notebooks) runs after them.
+Whatever is killed, and whenever, every page in `book/` stays whole. A page that needs others, such as one that
+shows their record (`llmbook.inputs` naming notebooks), runs after them.
 
 Asked for other parameters than the page's own, it writes copies to another folder and leaves `book/` alone.
 """
@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,11 @@ def execute(root: Path, request: Request, say: Callable[[str], None] = print) ->
     root = root.resolve()
     named = [pages.page_path(root, name) for name in request.names]
     chosen = named or pages.book_pages(root)
-    first = [path for path in chosen if not _reads_pages(path)]
-    last = [path for path in pages.book_pages(root) if _reads_pages(path)]
     if request.copies:
         return _run_all(chosen, root, request, say)
     forced = set(chosen if named or request.everything else ())
     results = []
-    for wave in (first, last):  # whether the last are stale is known only after the others have run
+    for wave in waves(root, chosen):  # whether a page is stale is known only after those it needs have run
         todo = [path for path in wave if path in forced or freshness.freshness(path, root).stale]
         results += _run_all(todo, root, request, say)
     if not results:
@@ -105,8 +104,25 @@ def execute(root: Path, request: Request, say: Callable[[str], None] = print) ->
     return results
 
 
-def _reads_pages(path: Path) -> bool:
-    return freshness.reads_pages(pages.read(path))
+def waves(root: Path, chosen: Sequence[Path]) -> Iterator[list[Path]]:
+    """The chosen pages, and those that need other pages, in groups that can run at the same time.
+
+    Raises ``ValueError`` when pages need each other in a circle.
+    """
+    needs = freshness.needs(root)
+    wanted = [path for path in pages.book_pages(root) if path in chosen or needs.get(path)]
+    order = TopologicalSorter({path: needs.get(path, set()) for path in pages.book_pages(root)})
+    try:
+        order.prepare()
+    except CycleError as error:
+        circle = " needs ".join(path.stem for path in error.args[1][::-1])
+        raise ValueError(
+            f"no page of these can run first: {circle}; see llmbook.inputs in their metadata"
+        ) from error
+    while order.is_active():
+        ready = order.get_ready()
+        yield [path for path in wanted if path in ready]
+        order.done(*ready)
 
 
 def _run_all(paths: Sequence[Path], root: Path, request: Request, say: Callable[[str], None]) -> list[Result]:

@@ -1,13 +1,14 @@
 """Is a page's stored output still what its code would produce?
 
-A page depends on its code cells (its parameters are one of them), on every module of ``src/llmbook`` that
-those cells import, directly or through other modules, on the package's data files that these name, and on the
-files that its metadata declares under ``llmbook.inputs``. The hash of each part is stored when the page is
-executed. Where one differs, or an output was changed by hand, the page is stale. Caches that look at the
-cells alone show the old result after a helper has changed (MyST-NB issue 299).
+A page depends on its code cells (its parameters are one of them), on the definitions of ``src/llmbook`` that these
+reach and on the data files that those name (see `llmbook.core.run.closure` for both), and on the files that its
+metadata declares under ``llmbook.inputs``. Of definitions whose source code the page shows, the text counts as well.
+The hash of each part is stored when the page is executed. Where one differs, or an output was changed by hand, the page
+is stale. Caches that look at the cells alone show the old result after a helper has changed (MyST-NB issue 299).
 
-Left out on purpose: prose, the ``launch`` cell (it only prepares Colab and Binder), installed packages (the
-lock pins those). Modules count byte for byte, comments included, because pages show source code.
+Makers of artefacts are definitions like others, and records are data files, so that a page is stale when either
+changes. Left out on purpose: prose, comments and documentation, the ``launch`` cell (it only prepares Colab and
+Binder), installed packages (``other_versions`` tells them apart).
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
-from llmbook.build import pages
+from llmbook.build import pages, setup
+from llmbook.core.run.closure import Closure, file_digest, of_code
 
 PACKAGE = "llmbook"
+CELLS = "code cells"
 
 
 def digest(data: bytes | str | object) -> str:
@@ -35,7 +37,7 @@ def digest(data: bytes | str | object) -> str:
     return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
 
 
-# ---------------------------------------------------------------- which modules does a piece of code import?
+# ---------------------------------------------------------------- what does a page depend on?
 
 
 def plain_python(cell_source: str) -> str:
@@ -48,132 +50,66 @@ def plain_python(cell_source: str) -> str:
     return re.sub(r"^([ \t]*)(?:[%!?].*|[\w.]+\?\??[ \t]*)$", r"\1pass", source, flags=re.MULTILINE)
 
 
-def module_path(name: str, root: Path) -> Path | None:
-    """The file of local module ``name`` below ``root/src``; None when it is not a local module."""
-    if name != PACKAGE and not name.startswith(PACKAGE + "."):
-        return None
-    base = root / "src" / Path(*name.split("."))
-    return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
-
-
-def imported(tree: ast.AST, package: str = "") -> Iterator[str]:
-    """Dotted names that ``tree`` may import; ``package`` is what its relative imports start from.
-
-    >>> sorted(imported(ast.parse("from llmbook.core import data"), ""))
-    ['llmbook.core', 'llmbook.core.data']
-    >>> sorted(imported(ast.parse("from . import data"), "llmbook.core"))
-    ['llmbook.core', 'llmbook.core.data']
-    """
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parts, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and _called(node.func) in ("import_module", "__import__"):
-            constants = (arg.value for arg in node.args if isinstance(arg, ast.Constant))
-            yield from (value for value in constants if isinstance(value, str))
-
-
-def _called(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
-def _local(names: Iterable[str], root: Path) -> set[str]:
-    """Those of ``names`` that are local modules, with the packages they lie in (importing runs these too)."""
-    found: set[str] = set()
-    for name in names:
-        if module_path(name, root):
-            parts = name.split(".")
-            found.update(".".join(parts[: end + 1]) for end in range(len(parts)))
-    return found
-
-
-@lru_cache(maxsize=1024)
-def _module_imports(name: str, path: Path, root: Path, stamp: tuple[int, int]) -> frozenset[str]:
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    return frozenset(_local(imported(ast.parse(path.read_bytes(), str(path)), package), root))
-
-
-def direct_imports(name: str, root: Path) -> frozenset[str]:
-    """Local modules that module ``name`` itself imports, with the packages they lie in."""
-    path = module_path(name, root)
-    if path is None:
-        raise ValueError(f"{name} is not a module below {root / 'src'}")
-    stat = path.stat()
-    return _module_imports(name, path, root, (stat.st_mtime_ns, stat.st_size))
-
-
-def closure(names: Iterable[str], root: Path) -> set[str]:
-    """Local modules among ``names`` and all that they import, directly or not."""
-    waiting, seen = list(_local(names, root)), set()
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting.extend(direct_imports(name, root))
-    return seen
-
-
-def _parsed(source: str) -> ast.AST:
-    try:
-        return ast.parse(source)
-    except SyntaxError:
-        return ast.parse(plain_python(source))
-
-
-def page_modules(notebook: NotebookNode, root: Path) -> set[str]:
-    """Local modules that the notebook's code cells depend on, the launch cell excepted.
+def dependencies(notebook: NotebookNode, root: Path) -> Closure:
+    """What the notebook's code cells reach in ``root/src/llmbook``, the launch cell excepted.
 
     Raises:
         ValueError: a cell is not Python.
     """
-    names: list[str] = []
-    for cell in _hashed_cells(notebook):
+    return of_code(
+        "\n".join(_python(cell, notebook) for cell in _hashed_cells(notebook)), root / "src" / PACKAGE
+    )
+
+
+def _python(cell: NotebookNode, notebook: NotebookNode) -> str:
+    for source in (cell.source, plain_python(cell.source)):
         try:
-            names.extend(imported(_parsed(cell.source)))
-        except SyntaxError as error:
-            raise ValueError(f"cell {notebook.cells.index(cell) + 1} is not Python: {error}") from error
-    return closure(names, root)
-
-
-def _module_bytes(name: str, root: Path) -> bytes:
-    path = module_path(name, root)
-    if path is None:
-        raise ValueError(f"{name} is not a module below {root / 'src'}")
-    return path.read_bytes().replace(b"\r\n", b"\n")
-
-
-def data_files(modules: Iterable[str], root: Path) -> list[Path]:
-    """The package's data files that one of ``modules`` names in a string, as in ``"data/timeline.toml"``."""
-    folder = root / "src" / PACKAGE
-    files = [
-        path
-        for path in folder.rglob("*.*")
-        if path.is_file() and path.suffix not in (".py", ".pyc", ".typed")
-    ]
-    if not files:
-        return []
-    trees = [ast.parse(_module_bytes(name, root)) for name in modules]
-    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
-    strings = "\n".join(node.value for node in nodes if isinstance(node.value, str))
-    return sorted(path for path in files if path.name in strings)
-
-
-# ---------------------------------------------------------------- hashes
+            ast.parse(source)
+        except SyntaxError as found:
+            error = found
+        else:
+            return source
+    raise ValueError(f"cell {notebook.cells.index(cell) + 1} is not Python: {error}")
 
 
 def _hashed_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in pages.code_cells(notebook) if "launch" not in pages.tags(cell)]
 
 
+def needs(root: Path) -> dict[Path, set[Path]]:
+    """Page -> the pages that have to run before it: those it shows the record of, and those whose room it uses."""
+    found = {path: pages.read(path) for path in pages.book_pages(root) if _is_whole(path)}
+    return {path: set(_needed(notebook, path, root, found)) for path, notebook in found.items()}
+
+
+def _needed(
+    notebook: NotebookNode, path: Path, root: Path, there: dict[Path, NotebookNode]
+) -> Iterator[Path]:
+    try:
+        units = dependencies(notebook, root).units
+        yield from (other for other in inputs(notebook, path, root) if other in there)
+    except ValueError:  # which makes it stale, and says why
+        return
+    rooms = {".".join(name.partition(":")[0].split(".")[:2]) for name in units}
+    yield from (other for other in there if other != path and f"{PACKAGE}.{other.stem}" in rooms)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        pages.read(path)
+    except ValueError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- hashes
+
+
 def _file_digest(path: Path) -> str:
     """A notebook counts by its record of execution, so that prose does not matter; a file by its bytes."""
     if path.suffix == ".ipynb":
         return digest(pages.record(pages.read(path)))
-    return digest(path.read_bytes().replace(b"\r\n", b"\n"))
+    return file_digest(path)
 
 
 def inputs(notebook: NotebookNode, path: Path, root: Path) -> list[Path]:
@@ -191,31 +127,51 @@ def inputs(notebook: NotebookNode, path: Path, root: Path) -> list[Path]:
     return sorted(found - {path})
 
 
-def reads_pages(notebook: NotebookNode) -> bool:
-    """Whether the notebook's inputs are other pages, so that it has to run after them."""
-    return any(pattern.endswith(".ipynb") for pattern in pages.record(notebook).get("inputs", []))
-
-
 def _without_trailing(source: str) -> str:
     return "\n".join(line.rstrip() for line in source.splitlines())
 
 
 def page_parts(path: Path, root: Path, notebook: NotebookNode | None = None) -> dict[str, str]:
-    """Everything the page's outputs depend on, each with the first 16 digits of its SHA-256."""
+    """Everything the page's outputs depend on, each with the first 16 digits of its SHA-256.
+
+    A module is one part: of it only the definitions that the page reaches count.
+    """
+    return facts(path, root, notebook)["parts"]
+
+
+def facts(path: Path, root: Path, notebook: NotebookNode | None = None) -> dict[str, Any]:
+    """``parts`` (see `page_parts`), ``hash`` over them, and ``units``, which tell the definitions of a module apart."""
     path, root = Path(path).resolve(), Path(root).resolve()
     notebook = pages.read(path) if notebook is None else notebook
-    parts = {"code cells": digest([_without_trailing(cell.source) for cell in _hashed_cells(notebook)])}
-    modules = sorted(page_modules(notebook, root))
-    for name in modules:
-        parts[name] = digest(_module_bytes(name, root))
-    for file in [*data_files(modules, root), *inputs(notebook, path, root)]:
-        parts[file.relative_to(root).as_posix()] = _file_digest(file)
-    return {name: digest[:16] for name, digest in parts.items()}
+    found, parts = dependencies(notebook, root), {}
+    parts[CELLS] = digest([_without_trailing(cell.source) for cell in _hashed_cells(notebook)])
+    modules = _by_module(found)
+    parts |= {name: digest(units) for name, units in sorted(modules.items())}
+    parts |= {f"the text of {name}": text for name, text in sorted(found.shown.items())}
+    parts |= {f"src/{name}": file_digest(file) for name, file in sorted(found.files.items())}
+    parts |= {file.relative_to(root).as_posix(): _file_digest(file) for file in inputs(notebook, path, root)}
+    short = {name: value[:16] for name, value in parts.items()}
+    return {"parts": short, "hash": digest(short), "units": {name: _marks(u) for name, u in modules.items()}}
+
+
+def _by_module(found: Closure) -> dict[str, dict[str, str]]:
+    """Module -> definition -> digest of its code."""
+    modules: dict[str, dict[str, str]] = {}
+    for name, unit in sorted(found.units.items()):
+        module = name.partition(":")[0]
+        if module.startswith(PACKAGE):  # the cells themselves count as text
+            modules.setdefault(module, {})[name] = unit.code
+    return modules
+
+
+def _marks(units: dict[str, str]) -> str:
+    """Eight hex digits a definition, four for its name and four for its code: enough to say which has changed."""
+    return "".join(digest(name)[:4] + code[:4] for name, code in sorted(units.items()))
 
 
 def page_hash(path: Path, root: Path, notebook: NotebookNode | None = None) -> str:
-    """SHA-256 over the page's code cells, parameters, imported local modules and declared inputs."""
-    return digest(page_parts(path, root, notebook))
+    """SHA-256 over all parts of the page."""
+    return facts(path, root, notebook)["hash"]
 
 
 def outputs_hash(notebook: NotebookNode) -> str:
@@ -255,18 +211,56 @@ def _reasons(path: Path, root: Path) -> Iterator[str]:
         return
     if stored.get("outputs", outputs_hash(notebook)) != outputs_hash(notebook):
         yield "its stored outputs are not those of its last execution"
-    parts = page_parts(path, root, notebook)
-    if digest(parts) != stored["hash"]:
-        yield from _changes(stored.get("parts", {}), parts)
+    now = facts(path, root, notebook)
+    if now["hash"] != stored["hash"]:
+        yield from _changes(stored, now, dependencies(notebook, root))
 
 
-def _changes(old: dict[str, Any], new: dict[str, str]) -> list[str]:
-    changed = [f"{name} changed" for name in new if name in old and old[name] != new[name]]
-    added = [f"{name} added" for name in new if name not in old]
-    gone = [f"{name} no longer used" for name in old if name not in new]
+def _changes(stored: dict[str, Any], now: dict[str, Any], found: Closure) -> list[str]:
+    old, new = stored.get("parts", {}), now["parts"]
+    modules, marks = _by_module(found), stored.get("units", {})
+    changed = [
+        line
+        for part in new
+        if part in old and old[part] != new[part]
+        for line in (_definitions(modules.get(part, {}), marks.get(part, "")) or [f"{part} changed"])
+    ]
+    added = [f"{part} added" for part in new if part not in old]
+    gone = [f"{part} no longer used" for part in old if part not in new]
     return changed + added + gone or ["the recorded hash does not fit"]
+
+
+def _definitions(units: dict[str, str], marks: str) -> list[str]:
+    """Which definitions of a module differ from those of the last execution, as far as their marks tell."""
+    old = {marks[i : i + 4]: marks[i + 4 : i + 8] for i in range(0, len(marks), 8)}
+    now = {name: (digest(name)[:4], code[:4]) for name, code in units.items()} if old else {}
+    changed = [f"{name} changed" for name, (mark, code) in now.items() if old.get(mark, code) != code]
+    return changed + [f"{name} added" for name, (mark, _) in now.items() if mark not in old]
 
 
 def stale_pages(root: Path) -> list[Freshness]:
     """The stale pages of the book, in reading order, with the reasons."""
     return [found for path in pages.book_pages(root) if (found := freshness(path, root)).stale]
+
+
+# ---------------------------------------------------------------- versions, which make no page stale
+
+
+def other_versions(root: Path) -> list[str]:
+    """One line for each page that ran with other versions than those of ``requirements.lock``."""
+    lock = root / "requirements.lock"
+    if not lock.is_file():
+        return []
+    pinned = {
+        name: version for name, (version, _) in setup.read_lock(lock.read_text(encoding="utf-8")).items()
+    }
+    found = []
+    for path in filter(_is_whole, pages.book_pages(root)):
+        ran = pages.record(pages.read(path)).get("versions", {})
+        public = {
+            name: str(version).partition("+")[0] for name, version in ran.items()
+        }  # 2.13.0+cpu is 2.13.0
+        other = [name for name in public if name in pinned and public[name] != pinned[name]]
+        told = [f"{name} {public[name]}, the lock has {pinned[name]}" for name in other]
+        found += [f"{path.stem} ran with {'; '.join(told)}"] if told else []
+    return found

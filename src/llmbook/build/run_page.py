@@ -235,7 +235,7 @@ def run(job: Job) -> Result:
 
 def _run(job: Job, source: Path, partial: Path, result: Result) -> None:
     notebook, root = pages.read(source), Path(job.root)
-    parts = freshness.page_parts(source, root, notebook)  # now: a change during the run makes the page stale
+    made_of = freshness.facts(source, root, notebook)  # now: a change during the run makes the page stale
     paths = [str(root / "src"), os.environ.get("PYTHONPATH")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     start = time.perf_counter()
@@ -244,8 +244,7 @@ def _run(job: Job, source: Path, partial: Path, result: Result) -> None:
     result.seconds, result.peak_mb = round(time.perf_counter() - start, 1), round(memory.bytes / 1e6)
     final = graft(executed, pages.read(source)) if job.publishes else without_papermill(executed)
     facts = {
-        "hash": freshness.digest(parts),
-        "parts": parts,
+        **made_of,
         "outputs": freshness.outputs_hash(final),
         "seconds": result.seconds,
         "peak_mb": result.peak_mb,

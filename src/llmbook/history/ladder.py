@@ -11,9 +11,10 @@ Left out on purpose: anything pre-trained, and tuning beyond a few sizes and one
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,12 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from llmbook.core.measure import intervals, losses
+from llmbook.core.measure.records import Record
 from llmbook.core.models.config import Config
 from llmbook.core.models.generation import generate
 from llmbook.core.models.transformer import Transformer, n_parameters
 from llmbook.core.run.machine import bfloat16_is_faster
+from llmbook.core.run.runtime import pick_device
 from llmbook.core.text import corpora
 from llmbook.core.train import training
 from llmbook.core.train.optim import Recipe
@@ -36,7 +39,6 @@ from llmbook.history.ngram import ModifiedKneserNey, NGram, Smoothing
 if TYPE_CHECKING:
     from llmbook.core.show.plotting import Axes
 
-RECORD = Path(__file__).parent / "data" / "ladder.json"  # rows of Climb, written by benchmarks/ladder.py
 BLOCK = 64  # tokens that a neural model reads at a time while it trains
 
 
@@ -187,6 +189,28 @@ def count_ngrams(corpus: Text, order: int, smoothing: Smoothing | None = None) -
     score = corpus.bits_per_byte(-model.log_probs(corpus.unseen)[1:].mean())
     flops = float(order * len(corpus.train))  # one addition per n-gram counted
     return Climb(f"{order}-gram", 0, score, model.n_parameters, seconds, flops, len(corpus.train)), model
+
+
+def measure(seconds: Sequence[float], seeds: int, device: str = "auto") -> Iterator[Climb]:
+    """Every rung, longer than a page has time for: each network for each of ``seconds``, over ``seeds`` seeds.
+
+    Run it on a quiet machine: the budget is wall-clock time. ``benchmarks/ladder.py`` says how the models were chosen.
+    """
+    corpus, where = text(), pick_device(device)
+    for order in (2, 3, 5):
+        yield count_ngrams(corpus, order)[0]
+    for budget, seed, rung in product(seconds, range(seeds), RUNGS):
+        yield climb(rung, corpus, budget, seed, where)[0]
+
+
+RECORD = Record(  # rows of Climb
+    "ladder",
+    measure,
+    {"seconds": [10.0, 30.0, 120.0], "seeds": 3},
+    seconds=2100,
+    path=Path(__file__).parent / "data" / "ladder.json",
+)
+ARTEFACTS = (RECORD,)
 
 
 def sample(model: nn.Module | NGram, corpus: Text, prompt: str, n: int, seed: int = 0) -> str:

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from llmbook.core.models import pretrained
-from llmbook.core.run import cache
+from llmbook.core.run import artefacts
+from llmbook.core.run.artefacts import Artefact
 from llmbook.core.text import corpora, packaged
 
 TEXT = "The capital of France is Paris. In 1984, George Orwell wrote:\n\n  'naïve'  12345 + 6\t= 12351 🙂"
@@ -164,8 +165,8 @@ def test_training_a_loaded_model_never_touches_the_cache(smollm2):
     with torch.no_grad():
         state["model.norm.weight"].add_(1)
         model.model.norm.weight.add_(1)
-    cache._known_sound.clear()
-    assert cache.is_sound(folder, corpora.CARDS["smollm2"].sha256)
+    artefacts._known_sound.clear()
+    assert artefacts.is_sound(folder, pretrained.SMOLLM2.key)
     assert not torch.equal(model.model.norm.weight, smollm2.model.model.norm.weight)
 
 
@@ -218,12 +219,13 @@ def env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(pretrained.__file__).parents[3])}
 
 
-# ---- the cache of SmolLM2 --------------------
+# ---- the converted weights of SmolLM2 --------------------
 
 
 @pytest.fixture
-def tiny(tmp_path):
-    return cache.ensure_cache(tmp_path / "tiny", make_tiny, source="v1")
+def tiny(tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMBOOK_CACHE", str(tmp_path))
+    return Artefact("tiny", make_tiny).get()
 
 
 def flip_a_bit(path: Path) -> None:
@@ -232,30 +234,67 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_a_damaged_smollm2_cache_is_rebuilt_on_load(monkeypatch, tmp_path):
+def test_damaged_weights_of_smollm2_are_converted_again_on_load(monkeypatch, tmp_path):
     """The whole way through `load`, with a small model in the real one's place."""
     monkeypatch.setenv("LLMBOOK_CACHE", str(tmp_path))
-    monkeypatch.setattr(pretrained, "_dequantise", make_tiny)
+    monkeypatch.setattr(pretrained, "SMOLLM2", Artefact("smollm2", make_tiny))
     first = {name: value.clone() for name, value in pretrained.weights("smollm2")[0].items()}
     time.sleep(0.02)  # longer than the clock tick of a file's time stamp
-    flip_a_bit(tmp_path / "smollm2" / "model.safetensors")
+    flip_a_bit(pretrained.SMOLLM2.folder / "model.safetensors")
     again = pretrained.load("smollm2").model.state_dict()
     assert len(first) > 10 and all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_a_bit_flipped_in_a_copy_of_the_real_cache_is_noticed(tmp_path):
-    source = corpora.CARDS["smollm2"].sha256
+def test_a_bit_flipped_in_a_copy_of_the_real_weights_is_noticed(tmp_path):
+    key = pretrained.SMOLLM2.key
     copy = Path(shutil.copytree(pretrained.prepare("smollm2"), tmp_path / "copy"))
     try:
-        assert cache.is_sound(copy, source)
+        assert artefacts.is_sound(copy, key)
         with open(copy / "model.safetensors", "r+b") as file:
             file.seek(269_000_000)
             byte = file.read(1)[0]
             file.seek(-1, os.SEEK_CUR)
             file.write(bytes([byte ^ 1]))
-        assert not cache.is_sound(copy, source)
+        assert not artefacts.is_sound(copy, key)
     finally:
         shutil.rmtree(copy)  # 540 MB
+
+
+def test_weights_of_older_conversion_code_are_not_asked_for(tmp_path):
+    """Without the step that sets digits apart, as without anything else of the conversion, the key is another one."""
+    source = Path(pretrained.__file__).parents[2]
+    package = shutil.copytree(source, tmp_path / "llmbook", ignore=shutil.ignore_patterns("__pycache__"))
+    module = package / "core" / "models" / "pretrained.py"
+    code = module.read_text()
+    keys = []
+    for old, new in (
+        ("# the template stands in the configuration", "# anything"),
+        ("Digits(individual_digits=True), ", ""),
+        ("dtype=torch.float32, **where", "dtype=torch.float16, **where"),
+        ("HF_HUB_OFFLINE", "HF_HUB_ONLINE"),
+    ):
+        assert old in code
+        module.write_text(code.replace(old, new))
+        ask = "from llmbook.core.models.pretrained import SMOLLM2; print(SMOLLM2.key)"
+        done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True,
+                              env={**os.environ, "PYTHONPATH": str(tmp_path)})  # fmt: skip
+        keys.append(done.stdout.strip())
+    assert keys[0] == pretrained.SMOLLM2.key  # comments do not count, nor where the package lies
+    assert len(set(keys)) == 4
+
+
+def test_weights_from_another_file_or_by_other_libraries_are_not_asked_for():
+    from dataclasses import replace
+
+    ours = pretrained.SMOLLM2
+    assert replace(ours, source="another").key != ours.key
+    assert set(ours.versions) == {"gguf", "safetensors", "tokenizers", "transformers"}
+    assert ours.source == corpora.CARDS["smollm2"].sha256
+
+
+def test_the_converted_weights_hold_no_code(smollm2):
+    kinds = {path.suffix for path in pretrained.prepare("smollm2").iterdir()}
+    assert kinds == {".json", ".safetensors"}
 
 
 # ---- what goes wrong --------------------

@@ -1,8 +1,9 @@
 """Real weights, read safely: the only module that touches transformers' loading.
 
 `load("smollm2")` and `load("minilm")` read weights that travel inside Python packages, and never use a
-network. SmolLM2 is packaged as a 4-bit GGUF file, slow to open; it is dequantised once into a checksummed
-cache of safetensors. Any other name is looked up on the Hugging Face hub. Never pickle, never remote code.
+network. SmolLM2 is packaged as a 4-bit GGUF file, slow to open; it is dequantised once into an artefact of
+safetensors, whose key holds the code that does it. Any other name is looked up on the Hugging Face hub. Never
+pickle, never remote code.
 
 Float32 is what is stored: dequantised Q4_1 values (scale x integer + offset) fit neither float16 nor bfloat16
 exactly. Left out: quantised inference.
@@ -22,8 +23,7 @@ from typing import Any
 
 import torch
 
-from llmbook.core.run.cache import CacheError, ensure_cache
-from llmbook.core.run.files import cache_dir
+from llmbook.core.run.artefacts import Artefact, ArtefactError
 from llmbook.core.run.runtime import pick_device
 from llmbook.core.text.cards import CARDS, DataCard
 from llmbook.core.text.packaged import HELP, DataError, verify
@@ -147,7 +147,7 @@ def loud(model: Any) -> Any:
 
 
 def prepare(name: str) -> Path | str:
-    """Verify a packaged model, make its cache when needed, and return the folder to load from.
+    """Verify a packaged model, convert it when needed, and return the folder to load from.
 
     A name that is neither packaged nor a folder is returned as it is: a name on the hub.
     Raises PretrainedError when a packaged model is missing or altered.
@@ -159,7 +159,7 @@ def prepare(name: str) -> Path | str:
     if name in PACKAGED:
         try:
             return PACKAGED[name]()
-        except (DataError, CacheError) as error:
+        except (DataError, ArtefactError) as error:
             raise PretrainedError(str(error)) from error
     folder = Path(name).expanduser()
     return folder if (folder / "config.json").is_file() else str(name)
@@ -188,17 +188,6 @@ def _embed(pretrained: Pretrained, batch: list[str], max_length: int) -> torch.T
     mask = inputs["attention_mask"][..., None].to(hidden.dtype)  # (B, T, 1)
     mean = (hidden * mask).sum(1) / mask.sum(1)  # (B, C)
     return torch.nn.functional.normalize(mean, dim=-1)
-
-
-def _smollm2_folder() -> Path:
-    return ensure_cache(cache_dir() / "smollm2", _dequantise, source=CARDS["smollm2"].sha256)
-
-
-def _minilm_folder() -> Path:
-    return verify("minilm")
-
-
-PACKAGED: dict[str, Callable[[], Path]] = {"smollm2": _smollm2_folder, "minilm": _minilm_folder}
 
 
 def _dequantise(folder: Path) -> None:
@@ -232,7 +221,7 @@ def convert_gguf(gguf: str | Path, folder: str | Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, model_max_length=8192, **where)
     levels = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
     tokenizer.backend_tokenizer.pre_tokenizer = Sequence(levels)
-    tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder, save_jinja_files=False)  # the template stands in the configuration
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **where)
     state = {name: value for name, value in model.state_dict().items() if name != "lm_head.weight"}  # tied
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
@@ -240,6 +229,20 @@ def convert_gguf(gguf: str | Path, folder: str | Path) -> None:
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
+
+
+SMOLLM2 = Artefact(
+    "smollm2",
+    _dequantise,
+    versions=("gguf", "safetensors", "tokenizers", "transformers"),
+    seconds=20,
+    source=CARDS["smollm2"].sha256,
+)
+ARTEFACTS = (SMOLLM2,)
+PACKAGED: dict[str, Callable[[], Path]] = {
+    "smollm2": lambda: SMOLLM2.get(),
+    "minilm": lambda: verify("minilm"),
+}
 
 
 def _read_model(source: Path | str, dtype: torch.dtype, attn: str) -> Any:

@@ -169,7 +169,9 @@ class _Walk:
     def start_code(self, module: Module) -> None:
         self.modules[module.name] = module
         self.first = list(module.units.values())
-        self.follow((module.name, ()))
+        self.run(module.name)
+        for unit in self.first:
+            self._add(unit)
 
     def closure(self) -> Closure:
         while self.waiting:
@@ -289,11 +291,17 @@ class _Walk:
 
     def _shown(self) -> Iterator[tuple[str, str]]:
         """The definitions that the code shows. Where it may show anything: whatever the code to start from names."""
-        targets = {target for unit in self.units.values() for target in unit.shown}
-        if any(unit.shows for unit in self.units.values()):
-            targets |= {target for unit in self.first for target in unit.targets}
-        for target in targets:
-            for name, rest in self.follow(target):
-                member = next((m for m in rest[:1] if m in self.units[name].members), "")
-                unit = self.units[name]
+        shown = {
+            found for unit in self.units.values() for target in unit.shown for found in self.follow(target)
+        }
+        if any(unit.shows for unit in self.units.values()) or not all(
+            self.units[name].defines for name, _ in shown
+        ):
+            shown |= {
+                found for unit in self.first for target in unit.targets for found in self.follow(target)
+            }
+        for name, rest in shown:
+            unit = self.units[name]
+            member = next((m for m in rest[:1] if m in unit.members), "")
+            if unit.defines:
                 yield (f"{name}.{member}", unit.members[member]) if member else (name, unit.text)

@@ -114,8 +114,9 @@ class Names(ast.NodeVisitor):
             self.visit(node.value)
 
     def _use(self, names: tuple[str, ...]) -> None:
-        self.targets |= self.resolve(names)
-        self.shows |= names[-1] in SHOWING
+        found = self.resolve(names)
+        self.targets |= found
+        self.shows |= any(inner[-1] in SHOWING for _, inner in found if inner)
         if "__doc__" in names[1:]:
             before = self.resolve(names[: names.index("__doc__")])
             self.shown |= before

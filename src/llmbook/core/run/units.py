@@ -20,7 +20,17 @@ from functools import lru_cache
 from pathlib import Path
 
 from llmbook.core.run import paths
-from llmbook.core.run.names import DEFINITIONS, Names, Target, binds, chain, imported, is_local, same_scope
+from llmbook.core.run.names import (
+    DEFINITIONS,
+    SHOWING,
+    Names,
+    Target,
+    binds,
+    chain,
+    imported,
+    is_local,
+    same_scope,
+)
 
 EFFECTS, STAR = "effects", "*"
 ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, getattr(ast, "TypeAlias", ast.Assign))
@@ -39,6 +49,7 @@ class Unit:
     imports: frozenset[str]  # modules that it imports itself
     shown: frozenset[Target]  # what it names in inspect.getsource(...) and the like
     shows: bool  # whether it may show the source of something else
+    defines: bool  # a function or class, which has a source to show; anything else may hold one
     strings: frozenset[str]
     patterns: frozenset[str]  # of the paths that it builds, see `paths`
 
@@ -166,7 +177,8 @@ class _Reader:
             targets=frozenset(self._known([*found.targets, *((self.name, (name,)) for name in registered)])),
             imports=frozenset(found.imports),
             shown=frozenset(self._known(found.shown)),
-            shows=found.shows,
+            shows=found.shows or any(self._is_renamed(root) for root in roots),
+            defines=all(isinstance(statement, DEFINITIONS) for statement in body),
             strings=frozenset(found.strings | whole),
             patterns=frozenset(built - whole),
         )
@@ -184,6 +196,11 @@ class _Reader:
         for bound in self.names.get(name, ()):
             if not isinstance(bound, str) and not is_local(bound[0], self.package):
                 yield f"{name} = {'.'.join((bound[0], *bound[1]))}"
+
+    def _is_renamed(self, name: str) -> bool:
+        """Whether a name stands for a function that shows code: ``from inspect import getsource as source``."""
+        bound = [b for b in self.names.get(name, ()) if not isinstance(b, str)]
+        return name not in SHOWING and any(inner[-1] in SHOWING for _, inner in bound if inner)
 
     def _is_local_import(self, node: object) -> bool:
         if not isinstance(node, ast.Import | ast.ImportFrom):
