@@ -118,7 +118,7 @@ def test_the_cache_equals_the_gguf_file_weight_by_weight(smollm2):
     import gguf
 
     reader = gguf.GGUFReader(packaged.verify("smollm2") / corpora.CARDS["smollm2"].files)
-    state, config, _ = pretrained.weights("smollm2")
+    state, config, _ = pretrained.load_state("smollm2")
     seen = 0
     for tensor in reader.tensors:
         value = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
@@ -150,7 +150,7 @@ def _our_name(name: str) -> str:
 
 
 def test_weights_are_those_of_the_model_and_the_tied_matrix_is_stored_once(smollm2):
-    state, config, tokenizer = pretrained.weights("smollm2")
+    state, config, tokenizer = pretrained.load_state("smollm2")
     model = smollm2.model.state_dict()
     assert "lm_head.weight" not in state and set(model) - set(state) == {"lm_head.weight"}
     for name in ("model.embed_tokens.weight", "model.layers.29.mlp.down_proj.weight"):
@@ -160,7 +160,7 @@ def test_weights_are_those_of_the_model_and_the_tied_matrix_is_stored_once(smoll
 
 def test_training_a_loaded_model_never_touches_the_cache(smollm2):
     folder = pretrained.prepare("smollm2")
-    state, _, _ = pretrained.weights("smollm2")
+    state, _, _ = pretrained.load_state("smollm2")
     model = pretrained.load("smollm2").model
     with torch.no_grad():
         state["model.norm.weight"].add_(1)
@@ -208,9 +208,7 @@ def test_embedding_a_bare_string_or_nothing_is_refused(minilm, sentences):
 
 
 def test_loading_writes_nothing_to_the_screen():
-    code = (
-        "from llmbook.core.models.pretrained import load, weights; load('minilm'); load(); weights('minilm')"
-    )
+    code = "from llmbook.core.models.pretrained import load, load_state; load('minilm'); load(); load_state('minilm')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env())
     assert done.stdout == done.stderr == ""
 
@@ -238,7 +236,7 @@ def test_damaged_weights_of_smollm2_are_converted_again_on_load(monkeypatch, tmp
     """The whole way through `load`, with a small model in the real one's place."""
     monkeypatch.setenv("LLMBOOK_CACHE", str(tmp_path))
     monkeypatch.setattr(pretrained, "SMOLLM2", Artefact("smollm2", make_tiny))
-    first = {name: value.clone() for name, value in pretrained.weights("smollm2")[0].items()}
+    first = {name: value.clone() for name, value in pretrained.load_state("smollm2")[0].items()}
     time.sleep(0.02)  # longer than the clock tick of a file's time stamp
     flip_a_bit(pretrained.SMOLLM2.folder / "model.safetensors")
     again = pretrained.load("smollm2").model.state_dict()
@@ -324,7 +322,7 @@ def test_a_hub_name_without_a_network_says_what_to_use_instead(monkeypatch, no_n
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    for call in (pretrained.load, pretrained.weights):
+    for call in (pretrained.load, pretrained.load_state):
         with pytest.raises(pretrained.PretrainedError, match=r"'smollm2' or 'minilm'.*unset HF_HUB_OFFLINE"):
             call("someone/no-such-model")
 
@@ -346,7 +344,7 @@ def test_wrong_options_are_refused_before_anything_is_read(options):
 def test_a_local_folder_loads_in_the_type_that_is_asked_for(tiny):
     loaded = pretrained.load(str(tiny), dtype=torch.bfloat16)
     assert loaded.model.dtype == torch.bfloat16 and loaded.card is None
-    state, config, tokenizer = pretrained.weights(tiny)
+    state, config, tokenizer = pretrained.load_state(tiny)
     assert config["hidden_size"] == 16 and tokenizer.convert_tokens_to_ids("c") == 2
     assert torch.equal(state["model.norm.weight"], torch.ones(16))
 

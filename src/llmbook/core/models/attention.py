@@ -19,8 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llmbook.core.models.masks import causal_mask, check_mask, restrict_to_past
-from llmbook.core.models.masks import padding_mask as padding_mask  # read from here by the architecture page
-from llmbook.core.models.masks import prefix_mask as prefix_mask
 from llmbook.core.models.positions import apply_rope
 
 

@@ -36,7 +36,7 @@ class LanguageModel:
     @classmethod
     def load(cls, name: str = "smollm2", device: str | torch.device = "cpu") -> LanguageModel:
         """The packaged SmolLM2, or any LLaMA- or GPT-2-type model by its hub name when there is a network."""
-        state, config, tokenizer = pretrained.weights(name)
+        state, config, tokenizer = pretrained.load_state(name)
         model = convert.build(config, state)
         if not isinstance(model, Transformer):
             raise ValueError(f"{name} is an encoder-decoder; this page needs a model that continues text")

@@ -75,7 +75,7 @@ def load(
     return Pretrained(model.to(device).eval(), tokenizer, name, model.config, CARDS.get(name))
 
 
-def weights(name: str = "smollm2") -> tuple[dict[str, torch.Tensor], dict[str, Any], Any]:
+def load_state(name: str = "smollm2") -> tuple[dict[str, torch.Tensor], dict[str, Any], Any]:
     """State dict, configuration and tokenizer, for loading into our own code; no transformers model is built.
 
     Tensors keep the names and type they have in the file. A matrix that is tied is there once: SmolLM2 has

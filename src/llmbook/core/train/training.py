@@ -90,7 +90,7 @@ def train(
     objective, trained = parallelize(model.to(device).train(), loss_fn or next_token_loss, parallel)
     optimizers = make_optimizers(trained, recipe)
     run, state = Run(recipe, seed, fingerprint(data)), (trained, optimizers, generator)
-    if checkpoint is not None and resume and Path(checkpoint).exists():
+    if resume and checkpoint is not None and Path(checkpoint).exists():
         run.load(checkpoint, *state)
     valid_loss(objective, valid)  # what is wrong with it comes out now and not after the last step
 
@@ -105,15 +105,27 @@ def train(
             run.check_finite(lr, weights=norm_of(trainable(trained)))
             run.count(loss, grad_norm, batch)
             with run.clock_stopped():
-                if run.due(recipe.log_every) or run.due(recipe.eval_every) or run.over():
-                    measure = run.due(recipe.eval_every) or run.over()
-                    row = run.log(lr, valid_loss(objective, valid) if measure else None)
-                    report(row, run.done(), bar, on_log)
+                log_if_due(run, lr, objective, valid, bar, on_log)
                 if checkpoint is not None and (run.due(recipe.save_every) or run.over()):
                     run.save(checkpoint, *state)
     collect_weights(model, trained, device)
     model.eval()
     return run.history
+
+
+def log_if_due(
+    run: Run,
+    lr: float,
+    objective: nn.Module,
+    valid: list[Batch],
+    bar: tqdm,
+    on_log: Callable[[Row], None] | None,
+) -> None:
+    """Add a row to the history, with the validation loss if that is due too; the end is always due."""
+    measure = run.due(run.recipe.eval_every) or run.over()
+    if measure or run.due(run.recipe.log_every):
+        row = run.log(lr, valid_loss(objective, valid) if measure else None)
+        report(row, run.done(), bar, on_log)
 
 
 def check_arguments(
