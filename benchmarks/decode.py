@@ -91,15 +91,15 @@ def main() -> None:
 
 
 def save(args: argparse.Namespace, runs: dict[str, list[tuple[float, float]]], written: list[int]) -> None:
-    """Print the medians and write them with every run, the machine and the versions; whole or not at all."""
+    """Print the medians and write them with every turn, the machine and the versions; whole or not at all."""
     rows = {
         name: {
-            "prefill_seconds": median(r[0] for r in rows),
-            "decode_tokens_per_second": median(r[1] for r in rows),
-            "prefill_seconds_of_each_run": [r[0] for r in rows],
-            "decode_tokens_per_second_of_each_run": [r[1] for r in rows],
+            "prefill_seconds": median(seconds for seconds, _ in turns),
+            "decode_tokens_per_second": median(rate for _, rate in turns),
+            "prefill_seconds_of_each_turn": [seconds for seconds, _ in turns],
+            "decode_tokens_per_second_of_each_turn": [rate for _, rate in turns],
         }
-        for name, rows in runs.items()
+        for name, turns in runs.items()
     }
     mine, other = rows["ours"], rows["transformers"]
     ratios = {
@@ -114,7 +114,7 @@ def save(args: argparse.Namespace, runs: dict[str, list[tuple[float, float]]], w
     record = {
         "about": about,
         "speed_ours_over_transformers": ratios,
-        "medians_and_runs": rows,
+        "medians_and_turns": rows,
         "tokens": written,
     }
     args.output.parent.mkdir(parents=True, exist_ok=True)

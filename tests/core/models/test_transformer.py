@@ -170,6 +170,21 @@ def test_cache_equals_no_cache_with_padding_on_the_left(position, pieces):
     same(together[is_token], whole[is_token])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("position", POSITIONS)
+def test_no_query_is_left_with_nothing_to_look_at(position):
+    """A softmax over nothing is NaN in some kernels: padding in front looks at itself, and nobody else does."""
+    model, is_token = make(position=position), PADDINGS["left"]
+    with recorded_attention(model) as layers:
+        model(ids(3, 8), is_token=is_token)
+    for layer in layers:
+        same(layer.weights.sum(-1), torch.ones(3, 4, 8))
+        looked_at = layer.weights.diagonal_scatter(torch.zeros(3, 4, 8), dim1=-2, dim2=-1).sum(
+            (1, 2)
+        )  # (B, S)
+        assert (looked_at[~is_token] == 0).all()
+
+
 @pytest.mark.parametrize("side", PADDINGS)
 @pytest.mark.parametrize("position", POSITIONS)
 def test_padding_spoils_no_gradient(position, side):

@@ -67,8 +67,7 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Turn queries or keys (B, H, T, D) by an angle that grows with position; lengths stay what they were.
 
     Channel i turns together with channel i + D/2, as LLaMA's weights expect. ``cos`` and ``sin`` broadcast to
-    (B, H, T, D). The turn is computed in their float32, whatever the type of ``x``, which the result keeps:
-    a bfloat16 cannot even tell position 256 from 257.
+    (B, H, T, D). The turn is computed in their float32 and rounded once, to the type of ``x``.
 
     >>> x = torch.randn(1, 1, 5, 8)
     >>> turned = apply_rope(x, *rope_angles(torch.arange(5), 8))
