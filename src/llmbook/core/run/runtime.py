@@ -2,7 +2,7 @@
 
 Everything else in the book asks this module instead of the operating system, so that the same seed gives the
 same numbers and a killed process never leaves half a file. It deliberately leaves out distributed set-up
-(see `llmbook.core.train.training`) and anything about models.
+(see `llmbook.core.train.distributed`) and anything about models.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The texts travel inside Python packages, so nothing is downloaded when a page runs. The packages are read as
 files, never imported, and their SHA-256 is checked before first use. Left out on purpose: tokenizers other
-than raw bytes, and batching (`llmbook.core.train.training`).
+than raw bytes, and batching (`llmbook.core.train.data`).
 """
 
 from __future__ import annotations
