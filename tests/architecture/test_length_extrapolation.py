@@ -99,7 +99,7 @@ def test_the_stored_record_has_every_kind_over_three_seeds_and_names_its_machine
 @pytest.fixture
 def read(monkeypatch):
     """Plays whose splits share no letter, and what the model reads of them: {is it training: [ids]}."""
-    letters = {"train": "abcdefgh\n", "valid": "ijklmnop", "test": "qrstuvwx"}
+    letters = {"train": "abcdefgh", "valid": "ijklmnop", "test": "qrstuvwx"}
 
     def plays(split="train"):
         order = torch.randint(8, (6000,), generator=torch.Generator().manual_seed(len(split)))
@@ -123,8 +123,8 @@ def test_a_model_learns_from_the_training_plays_and_is_scored_on_the_test_plays(
     trained, scored = ({chr(i) for ids in read[t] for i in ids.unique().tolist()} for t in (True, False))
     assert trained == set("abcdefgh") and scored == set("qrstuvwx")
     assert {ids.shape for ids in read[True]} == {(16, 32)} and len(read[True]) == 12
-    # letters that it has never met surprise it more than a blind guess among all bytes does
-    assert all(s.bits > 8 for s in scores)
+    # one of eight letters drawn at random takes 3 bits: only a leak needs fewer
+    assert all(s.bits > 2.9 for s in scores)
 
 
 def test_every_length_is_scored_on_the_same_last_bytes(read):

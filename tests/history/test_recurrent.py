@@ -341,3 +341,21 @@ def test_every_tensor_is_on_the_device_of_the_model(monkeypatch) -> None:
     )  # reads values; "meta" has none
     ids = torch.zeros(2, 6, dtype=torch.long, device="meta")
     assert {m.to("meta")(ids).device.type for m in language_models()} == {"meta"}
+
+
+def test_before_the_text_stands_a_vector_of_its_own_that_is_learned():
+    torch.manual_seed(0)
+    model = FeedForwardLM(11, n_embd=4, n_hidden=6, context=3)
+    ids = torch.tensor([[5, 7, 2, 9], [1, 1, 3, 0]])
+    torch.nn.init.normal_(model.start)
+    before = model(ids)
+    for row in range(2):  # the first logits by hand: two such vectors, then the first token
+        x = torch.cat([model.start, model.start, model.embedding(ids[row, 0])])
+        expected = model.U(torch.tanh(model.H(x))) + model.W(x)
+        torch.testing.assert_close(before[row, 0], expected, atol=1e-6, rtol=1e-5)
+    with torch.no_grad():
+        model.start += 1
+    changed = (model(ids) - before).abs().amax(-1)
+    assert (changed[:, :2] > 1e-3).all() and (changed[:, 2:] == 0).all()
+    model(ids).sum().backward()
+    assert model.start.grad.abs().sum() > 0

@@ -268,7 +268,8 @@ def test_a_trained_network_tells_the_topics_of_unseen_articles():
     model = MLP((x.shape[1], 32, len(topics)), seed=1)
     before = accuracy(model.predict(x_held_out), y_held_out)
     fit(model, x, y, lr=0.2, steps=150, batch_size=64, seed=1)
-    assert before < 0.5 < 0.9 < accuracy(model.predict(x_held_out), y_held_out)
+    assert 0 < before < 0.5  # a blind guess among five topics, more or less
+    assert 0.9 < accuracy(model.predict(x_held_out), y_held_out) < 1
 
 
 def test_overfitting_gives_one_number_per_size_and_seed_and_shows_the_gap():

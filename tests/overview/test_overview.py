@@ -255,3 +255,20 @@ def test_a_drawn_text_keeps_to_the_k_likeliest_tokens_and_their_probabilities_ar
     wide = {lm.complete("ab", 1, temperature=5.0, seed=seed) for seed in range(40)}
     likeliest = {lm.tokenizer.decode([i], skip_special_tokens=True) for i in p.topk(3).indices.tolist()}
     assert drawn <= likeliest and len(wide) > 3
+
+
+def test_a_continuation_ends_where_the_model_says_that_it_ends():
+    lm = lm_with_a_start_mark()
+    for p in lm.model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    ids = lm.encode("ab")[0].tolist()
+    for _ in range(20):  # greedy, a token at a time
+        with torch.no_grad():
+            ids.append(int(lm.model(torch.tensor([ids]))[0, -1].argmax()))
+    said = ids[3:]
+    assert lm.complete("ab", 20) == lm.tokenizer.decode(said, skip_special_tokens=True)
+    end = max(said.index(i) for i in set(said))  # the last token that comes as something new
+    assert 0 < end < 19
+    lm.tokenizer.eos_token = lm.tokenizer.convert_ids_to_tokens(said[end])
+    with_and_without = (lm.tokenizer.decode(said[:n], skip_special_tokens=True) for n in (end, end + 1))
+    assert lm.complete("ab", 20) in with_and_without  # whether the end is spelled is the tokenizer's affair
