@@ -1,6 +1,7 @@
 """`llmbook artefacts`: found without a registry, listed, made, verified, cleared; old records turn `check` red."""
 
 import json
+import os
 import shutil
 import sys
 import types
@@ -99,9 +100,17 @@ def test_two_artefacts_of_one_name_are_refused(two):
         artefacts.everything()
 
 
+def damage_unseen(path):
+    """Another content of the same length, as a failing disk leaves it: with the old time stamp."""
+    stat = path.stat()
+    path.write_text("[]")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def test_verifying_finds_a_damaged_artefact_and_an_old_record(two, capsys):
     assert cli.main(["artefacts", "make"]) == 0 and cli.main(["artefacts", "verify"]) == 0
-    (two.ARTEFACTS[0].folder / "config.json").write_text("[]")
+    damage_unseen(two.ARTEFACTS[0].folder / "config.json")
+    assert two.ARTEFACTS[0].state() == "made"  # as its length and its time say
     capsys.readouterr()
     assert cli.main(["artefacts", "verify"]) == 1
     assert "tiny: damaged\nruns: made\n" in capsys.readouterr().out

@@ -15,7 +15,7 @@ import torch
 from llmbook.core.models import pretrained
 from llmbook.core.run import artefacts
 from llmbook.core.run.artefacts import Artefact
-from llmbook.core.text import corpora, packaged
+from llmbook.core.text import cards, packaged
 
 TEXT = "The capital of France is Paris. In 1984, George Orwell wrote:\n\n  'naïve'  12345 + 6\t= 12351 🙂"
 
@@ -73,7 +73,7 @@ def test_loading_the_packaged_models_asks_no_network(no_network):
 
 def test_smollm2_is_complete_in_evaluation_mode_and_tied(smollm2):
     model = smollm2.model
-    assert not model.training and smollm2.card is corpora.CARDS["smollm2"]
+    assert not model.training and smollm2.card is cards.SMOLLM2
     assert sum(p.numel() for p in model.parameters()) == 134_515_008  # as published for SmolLM2-135M
     assert model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()
     assert {p.dtype for p in model.parameters()} == {torch.float32}
@@ -117,7 +117,7 @@ def test_the_cache_equals_the_gguf_file_weight_by_weight(smollm2):
     """The direct path takes 15 s, so weights are compared bit by bit: equal weights make equal logits."""
     import gguf
 
-    reader = gguf.GGUFReader(packaged.verify("smollm2") / corpora.CARDS["smollm2"].files)
+    reader = gguf.GGUFReader(packaged.verify(cards.SMOLLM2) / cards.SMOLLM2.files)
     state, config, _ = pretrained.load_state("smollm2")
     seen = 0
     for tensor in reader.tensors:
@@ -287,7 +287,7 @@ def test_weights_from_another_file_or_by_other_libraries_are_not_asked_for():
     ours = pretrained.SMOLLM2
     assert replace(ours, source="another").key != ours.key
     assert set(ours.versions) == {"gguf", "safetensors", "tokenizers", "transformers"}
-    assert ours.source == corpora.CARDS["smollm2"].sha256
+    assert ours.source == cards.SMOLLM2.sha256
 
 
 def test_the_converted_weights_hold_no_code(smollm2):
@@ -309,7 +309,7 @@ def test_a_missing_package_names_the_one_command(monkeypatch, tmp_path, name):
 
 
 def test_altered_package_weights_are_refused(monkeypatch, tmp_path):
-    folder = shutil.copytree(packaged.locate("minilm"), tmp_path / "model")
+    folder = shutil.copytree(packaged.locate(cards.MINILM), tmp_path / "model")
     flip_a_bit(folder / "model.safetensors")
     monkeypatch.setattr(packaged, "locate", lambda name: folder)
     packaged.verify.cache_clear()

@@ -2,11 +2,13 @@
 
 import shutil
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 import torch
 
-from llmbook.core.text import corpora, packaged, tokens
+from llmbook.core.run.closure import closure
+from llmbook.core.text import cards, corpora, packaged, tokens
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_cleaned_plays_are_ascii_without_markdown_and_with_balanced_brackets():
 
 
 def test_cleaning_keeps_every_word():
-    folder = packaged.verify("plays")
+    folder = packaged.verify(cards.PLAYS)
     for path in sorted(folder.glob("*/*.md")):
         raw = path.read_text(encoding="utf-8").replace("&amp;", "&").replace("& c", "&c").replace("\\", "")
         for mark in "_*#[]—":
@@ -164,15 +166,15 @@ def test_bytes_that_are_not_text_and_ids_that_are_not_bytes():
             tokens.encode_bytes(bad)
 
 
-@pytest.mark.parametrize("name", corpora.CARDS)
+@pytest.mark.parametrize("name", cards.CARDS)
 def test_each_card_is_filled_and_true(name):
-    card = corpora.CARDS[name]
+    card = cards.CARDS[name]
     table = card.to_markdown()
     assert card.name == name and all([card.title, card.source, card.licence, card.good_for, card.bad_for])
     assert all(line.startswith("| ") and line.endswith(" |") for line in table.splitlines())
     assert card.licence in table and (card.sha256 or "differs") in table
     if card.folder:
-        folder = packaged.verify(name)
+        folder = packaged.verify(card)
         assert sum(path.stat().st_size for path in folder.glob(card.files)) == card.size
         package, version = card.package.split("==")
         from importlib.metadata import version as installed
@@ -180,15 +182,25 @@ def test_each_card_is_filled_and_true(name):
         assert installed(package) == version
 
 
+def test_what_is_made_from_one_text_does_not_depend_on_the_cards_of_others():
+    package = Path(packaged.__file__).parents[2]
+    found = {
+        name.rpartition(":")[2]
+        for name in closure(["llmbook.core.text.corpora:plays"], package)
+        if ".cards:" in name
+    }
+    assert found == {"DataCard", "PLAYS"}
+
+
 def test_the_news_card_says_research_only():
-    assert "research purposes only" in corpora.CARDS["news"].licence
+    assert "research purposes only" in cards.CARDS["news"].licence
 
 
 @pytest.mark.parametrize("harm", ["alter", "remove", "rename"])
 def test_an_altered_package_is_noticed(unhashed, monkeypatch, tmp_path, harm):
-    folder = shutil.copytree(packaged.locate("plays"), tmp_path / "plays")
+    folder = shutil.copytree(packaged.locate(cards.PLAYS), tmp_path / "plays")
     monkeypatch.setattr(packaged, "locate", lambda name: folder)
-    packaged.verify("plays")  # a faithful copy passes
+    packaged.verify(cards.PLAYS)  # a faithful copy passes
     packaged.verify.cache_clear()
     victim = folder / "tragedies" / "macbeth.md"
     if harm == "alter":

@@ -25,7 +25,8 @@ import torch
 
 from llmbook.core.run.artefacts import Artefact, ArtefactError
 from llmbook.core.run.runtime import pick_device
-from llmbook.core.text.cards import CARDS, DataCard
+from llmbook.core.text import cards
+from llmbook.core.text.cards import DataCard
 from llmbook.core.text.packaged import HELP, DataError, verify
 
 ATTENTIONS = ("sdpa", "eager")
@@ -72,7 +73,7 @@ def load(
             tokenizer = _read_tokenizer(source)
         except _load_errors() as error:
             raise _not_found(name, error) from error
-    return Pretrained(model.to(device).eval(), tokenizer, name, model.config, CARDS.get(name))
+    return Pretrained(model.to(device).eval(), tokenizer, name, model.config, PACKAGED_CARDS.get(name))
 
 
 def load_state(name: str = "smollm2") -> tuple[dict[str, torch.Tensor], dict[str, Any], Any]:
@@ -192,7 +193,7 @@ def _embed(pretrained: Pretrained, batch: list[str], max_length: int) -> torch.T
 
 def _dequantise(folder: Path) -> None:
     """Run `convert_gguf` in a process of its own, which gives its 1.2 GB back when it ends."""
-    gguf = verify("smollm2") / CARDS["smollm2"].files
+    gguf = verify(cards.SMOLLM2) / cards.SMOLLM2.files
     code = "import sys; from llmbook.core.models.pretrained import convert_gguf; convert_gguf(*sys.argv[1:])"
     path = os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
@@ -236,12 +237,13 @@ SMOLLM2 = Artefact(
     _dequantise,
     versions=("gguf", "safetensors", "tokenizers", "transformers"),
     seconds=20,
-    source=CARDS["smollm2"].sha256,
+    source=cards.SMOLLM2.sha256,
 )
 ARTEFACTS = (SMOLLM2,)
+PACKAGED_CARDS = {"smollm2": cards.SMOLLM2, "minilm": cards.MINILM}
 PACKAGED: dict[str, Callable[[], Path]] = {
     "smollm2": lambda: SMOLLM2.get(),
-    "minilm": lambda: verify("minilm"),
+    "minilm": lambda: verify(cards.MINILM),
 }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from llmbook.core.text.cards import CARDS
+from llmbook.core.text.cards import NEWS, PLAYS
 from llmbook.core.text.packaged import DataError, verify
 
 SPLITS = ("train", "valid", "test")
@@ -68,7 +68,7 @@ def _direction(found: re.Match[str]) -> str:
 @lru_cache
 def _all_plays() -> dict[str, Document]:
     """Every play by file stem, in order of stem."""
-    found = sorted(verify("plays").glob(CARDS["plays"].files), key=lambda path: path.stem)
+    found = sorted(verify(PLAYS).glob(PLAYS.files), key=lambda path: path.stem)
     texts = {path.stem: clean_play(path.read_text(encoding="utf-8")) for path in found}
     titles = {stem: UNTITLED.get(stem) or text.partition("\n")[0] for stem, text in texts.items()}
     return {stem: Document(titles[stem], text) for stem, text in texts.items()}
@@ -96,8 +96,8 @@ def plays_text(split: str = "train") -> str:
 
 @lru_cache
 def _all_news() -> tuple[Article, ...]:
-    folder = verify("news")
-    paths = sorted(folder.glob(CARDS["news"].files), key=lambda path: path.relative_to(folder).as_posix())
+    folder = verify(NEWS)
+    paths = sorted(folder.glob(NEWS.files), key=lambda path: path.relative_to(folder).as_posix())
     return tuple(Article(path.parent.name, _decode_news(path.read_bytes())) for path in paths)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from llmbook.core.run.files import sha256
-from llmbook.core.text.cards import CARDS
+from llmbook.core.text.cards import DataCard
 
 HELP = "run `llmbook fetch` (or `make fetch`) to install it"
 
@@ -20,19 +20,18 @@ class DataError(ValueError):
     """A text is missing, altered or unusable; the message says what to do."""
 
 
-def locate(name: str) -> Path:
+def locate(card: DataCard) -> Path:
     """Folder of an installed text or model, found without importing its package.
 
     Raises DataError when it is not installed, naming the one command that helps.
     """
-    card = CARDS[name]
     package, _, inside = card.folder.partition("/")
     spec = importlib.util.find_spec(package)
     folders = [Path(place, inside) for place in (spec.submodule_search_locations if spec else None) or ()]
     for folder in folders:
         if folder.is_dir():
             return folder
-    raise DataError(f"{name!r} needs the package {card.package}, which is not installed; {HELP}")
+    raise DataError(f"{card.name!r} needs the package {card.package}, which is not installed; {HELP}")
 
 
 def sha256_files(folder: Path, pattern: str) -> str:
@@ -45,12 +44,12 @@ def sha256_files(folder: Path, pattern: str) -> str:
 
 
 @lru_cache
-def verify(name: str) -> Path:
+def verify(card: DataCard) -> Path:
     """Check the SHA-256 of an installed text or model once per process and return its folder.
 
     Raises DataError when it is missing or its content is not what the card says.
     """
-    card, folder = CARDS[name], locate(name)
+    folder = locate(card)
     if "*" in card.files:
         found = sha256_files(folder, card.files)
     else:
@@ -58,7 +57,7 @@ def verify(name: str) -> Path:
         found = sha256(path) if path.is_file() else "missing"
     if found != card.sha256:
         raise DataError(
-            f"{name!r} in {folder} is not as expected (SHA-256 {found[:12]}…, not {card.sha256[:12]}…): "
+            f"{card.name!r} in {folder} is not as expected (SHA-256 {found[:12]}…, not {card.sha256[:12]}…): "
             f"damaged or another version; {HELP}"
         )
     return folder
