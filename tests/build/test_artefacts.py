@@ -156,7 +156,7 @@ def book(tmp_path_factory):
     ("file", "old", "new", "stale"),
     [
         ("history/ladder.py", "batch_size=32", "batch_size=64", True),
-        ("core/train/training.py", "loss.backward()", "(2 * loss).backward()", True),
+        ("core/train/training.py", "(loss.total / usual).backward()", "loss.total.backward()", True),
         ("history/ladder.py", '"seeds": 3', '"seeds": 4', True),
         ("history/ladder.py", "ax.margins(x=0.3, y=0.1)", "ax.margins(x=0.2, y=0.1)", False),
         ("history/ladder.py", '"""Train one neural model', '"""Train a neural model', False),
@@ -197,3 +197,14 @@ def test_a_package_that_cannot_be_imported_is_said_so_and_hides_no_record(book):
         assert "cannot be checked: RuntimeError: broken" in artefacts.old_records(book)[0][1]
     finally:
         path.write_text(code)
+
+
+def test_no_record_of_the_book_counts_among_what_makes_it():
+    from llmbook.core.run.closure import closure
+
+    package = Path(artefacts.__file__).parents[1]
+    records = [artefact for artefact in artefacts.everything().values() if isinstance(artefact, Record)]
+    assert len(records) >= 3
+    for record in records:
+        made_of = closure([f"{record.make.__module__}:{record.make.__name__}"], package)
+        assert not [name for name in made_of if name.endswith(f"/data/{record.path.name}")]

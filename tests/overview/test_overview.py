@@ -217,7 +217,7 @@ def test_no_capital_is_named_in_its_own_question():
 def test_a_model_that_does_not_continue_text_is_refused(monkeypatch):
     tiny = pretrained.tiny_reference("t5")
     monkeypatch.setattr(
-        pretrained, "weights", lambda name: (tiny.state_dict(), tiny.config.to_dict(), object())
+        pretrained, "load_state", lambda name: (tiny.state_dict(), tiny.config.to_dict(), object())
     )
     with pytest.raises(ValueError, match="encoder-decoder"):
         overview.LanguageModel.load("t5-tiny")

@@ -104,6 +104,21 @@ def test_a_class_counts_whole_with_its_bases_and_all_its_methods_use(write):
     assert reached(folder, "a:f") == {"a:f", "a:C", "a:Base", "a:helper"}
 
 
+def test_an_attribute_of_a_class_is_not_the_name_of_its_module(write):
+    folder = write(
+        a="""
+        NAMES = 1
+        LATER = 2
+        class C:
+            NAMES = ("x",)
+        class D:
+            LATER += 1
+        """
+    )
+    assert reached(folder, "a:C") == {"a:C"}
+    assert reached(folder, "a:D") == {"a:D", "a:LATER"}
+
+
 def test_names_assigned_together_are_one_unit(write):
     folder = write(
         a="""

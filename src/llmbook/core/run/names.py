@@ -93,6 +93,7 @@ class Names(ast.NodeVisitor):
         self._scopes: list[
             dict[str, set[Target]]
         ] = []  # names of the enclosing functions -> what they import
+        self._of_classes: set[int] = set()  # nodes that name an attribute of a class, not something of the module
 
     def resolve(self, names: tuple[str, ...]) -> set[Target]:
         """What ``names``, looked up one in the other, may stand for outside of the functions they are used in."""
@@ -104,7 +105,8 @@ class Names(ast.NodeVisitor):
     # ---- names and chains of names
 
     def visit_Name(self, node: ast.Name) -> None:
-        self._use((node.id,))
+        if id(node) not in self._of_classes:
+            self._use((node.id,))
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if names := chain(node):
@@ -194,7 +196,11 @@ class Names(ast.NodeVisitor):
         """Methods do not see the names of their class, so only its imports count, which would be lost else."""
         for part in (*node.decorator_list, *node.bases, *node.keywords):
             self.visit(part)
-        imports = [part for part in same_scope(node.body) if isinstance(part, ast.Import | ast.ImportFrom)]
+        inside = list(same_scope(node.body))
+        imports = [part for part in inside if isinstance(part, ast.Import | ast.ImportFrom)]
+        changed = {id(part.target) for part in inside if isinstance(part, ast.AugAssign)}  # reads it, too
+        bound = {id(part) for part in inside if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+        self._of_classes |= bound - changed
         self._inside(self._bound(imports), node.body)
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
