@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import tiny_book
 
 from llmbook import cli
-from llmbook.build import artefacts, check
+from llmbook.build import artefacts, check, freshness, pages
 from llmbook.core.measure.records import Record
 from llmbook.core.run.artefacts import Artefact
 
@@ -156,7 +157,7 @@ def book(tmp_path_factory):
     ("file", "old", "new", "stale"),
     [
         ("history/ladder.py", "batch_size=32", "batch_size=64", True),
-        ("core/train/training.py", "(loss.total / usual).backward()", "loss.total.backward()", True),
+        ("core/train/optim.py", "class Recipe:", "class Recipe(object):", True),
         ("history/ladder.py", '"seeds": 3', '"seeds": 4', True),
         ("history/ladder.py", "ax.margins(x=0.3, y=0.1)", "ax.margins(x=0.2, y=0.1)", False),
         ("history/ladder.py", '"""Train one neural model', '"""Train a neural model', False),
@@ -178,6 +179,30 @@ def test_a_record_older_than_the_code_that_makes_it_turns_check_red(book, file, 
             found[0].startswith("history: the record ladder")
             and "`llmbook artefacts make ladder`" in found[0]
         )
+
+
+def test_weights_of_older_conversion_code_turn_check_red(book):
+    """A page that reads SmolLM2 is as old as the conversion: without the step that sets digits apart it is stale."""
+    page, notebook = (
+        book / "book" / "words.ipynb",
+        tiny_book.page(
+            "Words", tiny_book.code("from llmbook.core.models import pretrained\npretrained.load()")
+        ),
+    )
+    for place, cell in enumerate(pages.code_cells(notebook), 1):
+        cell.execution_count = place
+    notebook.metadata.llmbook = freshness.facts(page, book, notebook)
+    tiny_book.save(book, "words", notebook)
+    module = book / "src/llmbook/core/models/pretrained.py"
+    code = module.read_text()
+    try:
+        assert check.check_page(page, book) == []
+        module.write_text(code.replace("Digits(individual_digits=True), ", ""))
+        found = [str(problem) for problem in check.check_page(page, book)]
+        assert found == ["words: stale: llmbook.core.models.pretrained:convert_gguf changed"]
+    finally:
+        module.write_text(code)
+        page.unlink()
 
 
 def test_a_missing_record_turns_check_red(book):

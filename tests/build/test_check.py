@@ -100,6 +100,17 @@ def test_a_changed_helper_is_found(book):
     assert messages(book) == ["alpha: stale: llmbook.core.shared:double changed"]
 
 
+def test_a_changed_data_file_that_an_f_string_names_is_found(book):
+    code = "VALUE = open(f'{__file__[:-7]}data/table_{1}.toml').read()\n"
+    (book / "src/llmbook/data").mkdir()
+    (book / "src/llmbook/data/table_1.toml").write_text("x = 1\n")
+    (book / "src/llmbook/beta.py").write_text(code)
+    assert not any(result.error for result in execute(book, Request(), lambda line: None))
+    assert messages(book) == []
+    (book / "src/llmbook/data/table_1.toml").write_text("x = 2\n")
+    assert messages(book) == ["beta: stale: src/llmbook/data/table_1.toml changed"]
+
+
 def test_other_versions_than_the_locks_are_told_and_are_no_problem(book, capsys):
     (book / "requirements.lock").write_text("torch==0.1\n")
     assert messages(book) == [] and cli.main(["--root", str(book), "check"]) == 0

@@ -501,6 +501,7 @@ ANCHORED = {
     },
     'os.path.join(os.path.dirname(__file__), "data", f"{name}.toml")': {"room/data/three.toml"},
     'resources.files("toy") / "data" / name': {"data/far.json"},
+    '__file__[:-4] + "data/" + name': {"room/data/one.json", "room/data/two.json", "room/data/three.toml"},
     'resources.files("toy.other").joinpath("data", name)': {"other/data/one.json", "other/data/four.json"},
     'resources.files(__package__) / "data" / f"{name}.toml"': {"room/data/three.toml"},
     'resources.files(f"toy.{name}") / "data" / "four.json"': {"other/data/four.json"},

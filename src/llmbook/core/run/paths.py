@@ -42,6 +42,8 @@ def patterns(tree: ast.AST, package: str, here: str) -> Iterator[str]:
         found = evaluate(node)
         if isinstance(node, ast.Call) and _called(node) in EXTEND and not found.strip("*/."):
             found = "data/*"  # nothing of it is known, but that it is a path: any data file of the room
+        if found == f"/{here}":  # `__file__` itself, to be cut or searched in ways that are not seen here
+            found = _parent(found)
         yield posixpath.normpath(found) if found.startswith("/") else found
         waiting += evaluate.rest
 
