@@ -31,6 +31,7 @@ def small(corpus) -> ladder.Text:
 def test_tokens_spell_the_unseen_plays_and_none_of_them_is_trained_on(corpus):
     spelled = corpus.decode(corpus.unseen.tolist())
     assert spelled == "\n".join(play.text[:20_000] for play in corpora.plays("test"))
+    assert spelled.startswith("Macbeth\n") and "\nThe Tempest\n" in spelled
     others = {p.title for split in ("train", "valid") for p in corpora.plays(split)}
     assert others.isdisjoint(p.title for p in corpora.plays("test"))
     first = corpus.decode(corpus.unseen[:1].tolist())
@@ -41,6 +42,7 @@ def test_sizes_and_rates_are_chosen_on_other_plays_than_those_that_are_scored(co
     chosen_on = ladder.text(vocab_size=512, unseen_chars=20_000, split="valid")
     spelled = chosen_on.decode(chosen_on.unseen.tolist())
     assert spelled == "\n".join(play.text[:20_000] for play in corpora.plays("valid"))
+    assert spelled.startswith("Twelfth Night\n") and "\nKing John\n" in spelled
     assert chosen_on.train.equal(corpus.train)
     with pytest.raises(ValueError, match="'train', which the models learn from"):
         ladder.text(split="train")
