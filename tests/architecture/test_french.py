@@ -195,6 +195,7 @@ def test_split_holds_out_new_sentences_of_known_words(data, share, size):
     train, test = split(data, held_out=share, seed=0)
     assert len(test) == size and sorted(train + test) == sorted(data)
     assert not {pair.english for pair in train} & {pair.english for pair in test}
+    assert not {pair.french for pair in train} & {pair.french for pair in test}
     for side in ("english", "french"):
         known = {word for pair in train for word in tokenize(getattr(pair, side))}
         assert all(known.issuperset(tokenize(getattr(pair, side))) for pair in test)

@@ -71,7 +71,9 @@ class Split(NamedTuple):
 
 
 def split(data: Sequence[Pair], held_out: float = 0.1, seed: int = 0) -> Split:
-    """Hold out new sentences made of known words: every word of the test set occurs in training.
+    """Hold out new sentences made of known words: every word of the test set occurs in training, no sentence does.
+
+    Two English sentences may have one French translation; neither of them is held out then.
 
     Raises:
         ValueError: ``held_out`` is not between 0 and 1, or the data are too few to hold out anything.
@@ -83,11 +85,13 @@ def split(data: Sequence[Pair], held_out: float = 0.1, seed: int = 0) -> Split:
         raise ValueError(f"held_out is {held_out}; it is a share, above 0 and below 1")
     shuffled = random.Random(seed).sample(list(data), len(data))
     counts = Counter(word for pair in shuffled for word in _words(pair))
+    translations = Counter(pair.french for pair in shuffled)
     train: list[Pair] = []
     test: list[Pair] = []
     for pair in shuffled:
         own = Counter(_words(pair))
-        if len(test) < held_out * len(data) and all(counts[word] > own[word] for word in own):
+        new = translations[pair.french] == 1 and all(counts[word] > own[word] for word in own)
+        if new and len(test) < held_out * len(data):
             counts -= own
             test.append(pair)
         else:
