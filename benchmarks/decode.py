@@ -5,7 +5,9 @@
 writes benchmarks/results/decode.json. Both have one copy of the weights, float32, and as many threads as there are
 cores. They take turns, so that a machine that is busy for a while slows down both; medians are compared, and the
 tokens that they write must be the same. Reading ("prefill") is the time to the first new token, writing ("decode") the
-number of tokens behind it per second.
+number of tokens behind it per second. Other work on the machine moves these by tens of per cent; the time that the
+processor spent, which it moves little, is kept beside them (with OMP_WAIT_POLICY=PASSIVE, so that threads that wait
+count for nothing).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,23 +33,35 @@ from llmbook.core.text import corpora
 OUTPUT = Path(__file__).parent / "results" / "decode.json"
 
 
+class Turn(NamedTuple):
+    """One prompt read and continued, by the clock and by the processor's time (all threads together)."""
+
+    prefill_seconds: float
+    decode_tokens_per_second: float
+    prefill_cpu_seconds: float
+    decode_cpu_seconds_per_token: float
+
+
 class Clock:
-    """Notes the time of every new token, as a streamer of transformers' ``generate`` as well."""
+    """Notes when each new token comes; transformers' ``generate`` takes it as a streamer."""
 
     def __init__(self) -> None:
-        self.start, self.times, self.tokens = time.perf_counter(), [], []
+        self.times, self.tokens = [(time.perf_counter(), time.process_time())], []
 
     def put(self, ids: Tensor) -> None:
         if ids.numel() == 1:  # the first thing that a streamer gets is the prompt
-            self.times.append(time.perf_counter())
+            self.times.append((time.perf_counter(), time.process_time()))
             self.tokens.append(int(ids))
 
     def end(self) -> None:
         pass
 
-    def run(self) -> tuple[float, float]:
-        """Seconds until the first new token; tokens per second of the others."""
-        return self.times[0] - self.start, (len(self.times) - 1) / (self.times[-1] - self.times[0])
+    def turn(self) -> Turn:
+        """Prefill is the time until the first new token, decode that of the others."""
+        (start, first, last), n = (self.times[i] for i in (0, 1, -1)), len(self.tokens) - 1
+        return Turn(
+            first[0] - start[0], n / (last[0] - first[0]), first[1] - start[1], (last[1] - first[1]) / n
+        )
 
 
 def main() -> None:
@@ -75,7 +90,7 @@ def main() -> None:
         "ours": write_ours,
         "transformers": write_theirs,
     }
-    runs: dict[str, list[tuple[float, float]]] = {name: [] for name in writers}
+    runs: dict[str, list[Turn]] = {name: [] for name in writers}
     written = []
     for turn in range(-1, args.repeats):  # the first turn, which reads the weights from disk, does not count
         for name in sorted(writers, reverse=turn % 2 == 1):
@@ -83,28 +98,25 @@ def main() -> None:
             writers[name](ids, args.new + 1, clock)
             written.append(clock.tokens)
             if turn >= 0:
-                runs[name].append(clock.run())
-                seconds, rate = runs[name][-1]
-                print(f"{name:12s} prefill {seconds:.3f} s, decode {rate:.1f} tokens/s", flush=True)
+                runs[name].append(clock.turn())
+                print(
+                    f"{name:12s}",
+                    ", ".join(f"{k} {v:.3f}" for k, v in runs[name][-1]._asdict().items()),
+                    flush=True,
+                )
     assert all(new == written[0] for new in written), "the two do not write the same tokens"
     save(args, runs, written[0])
 
 
-def save(args: argparse.Namespace, runs: dict[str, list[tuple[float, float]]], written: list[int]) -> None:
+def save(args: argparse.Namespace, runs: dict[str, list[Turn]], written: list[int]) -> None:
     """Print the medians and write them with every turn, the machine and the versions; whole or not at all."""
-    rows = {
-        name: {
-            "prefill_seconds": median(seconds for seconds, _ in turns),
-            "decode_tokens_per_second": median(rate for _, rate in turns),
-            "prefill_seconds_of_each_turn": [seconds for seconds, _ in turns],
-            "decode_tokens_per_second_of_each_turn": [rate for _, rate in turns],
-        }
-        for name, turns in runs.items()
-    }
-    mine, other = rows["ours"], rows["transformers"]
+    medians = {name: Turn(*map(median, zip(*turns, strict=True))) for name, turns in runs.items()}
+    mine, other = medians["ours"], medians["transformers"]
     ratios = {
-        "prefill": other["prefill_seconds"] / mine["prefill_seconds"],
-        "decode": mine["decode_tokens_per_second"] / other["decode_tokens_per_second"],
+        "prefill": other.prefill_seconds / mine.prefill_seconds,
+        "decode": mine.decode_tokens_per_second / other.decode_tokens_per_second,
+        "prefill, processor time": other.prefill_cpu_seconds / mine.prefill_cpu_seconds,
+        "decode, processor time": other.decode_cpu_seconds_per_token / mine.decode_cpu_seconds_per_token,
     }
     about = {
         "model": "SmolLM2-135M-Instruct", "dtype": "float32", "threads": torch.get_num_threads(),
@@ -114,7 +126,8 @@ def save(args: argparse.Namespace, runs: dict[str, list[tuple[float, float]]], w
     record = {
         "about": about,
         "speed_ours_over_transformers": ratios,
-        "medians_and_turns": rows,
+        "medians": {name: turn._asdict() for name, turn in medians.items()},
+        "turns": {name: [turn._asdict() for turn in turns] for name, turns in runs.items()},
         "tokens": written,
     }
     args.output.parent.mkdir(parents=True, exist_ok=True)
