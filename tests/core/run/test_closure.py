@@ -613,7 +613,9 @@ def test_every_module_of_the_package_can_be_read_and_a_page_takes_well_under_a_s
 
 
 def test_code_that_names_no_data_file_reaches_none():
-    assert [name for name in closure(["llmbook.core.models.pretrained:load"], PACKAGE) if ":" not in name] == []
+    assert [
+        name for name in closure(["llmbook.core.models.pretrained:load"], PACKAGE) if ":" not in name
+    ] == []
 
 
 def test_fingerprints_need_no_repository_no_torch_and_are_the_same_in_every_process():

@@ -93,7 +93,9 @@ class Names(ast.NodeVisitor):
         self._scopes: list[
             dict[str, set[Target]]
         ] = []  # names of the enclosing functions -> what they import
-        self._of_classes: set[int] = set()  # nodes that name an attribute of a class, not something of the module
+        self._of_classes: set[int] = (
+            set()
+        )  # nodes that name an attribute of a class, not something of the module
 
     def resolve(self, names: tuple[str, ...]) -> set[Target]:
         """What ``names``, looked up one in the other, may stand for outside of the functions they are used in."""
@@ -199,7 +201,9 @@ class Names(ast.NodeVisitor):
         inside = list(same_scope(node.body))
         imports = [part for part in inside if isinstance(part, ast.Import | ast.ImportFrom)]
         changed = {id(part.target) for part in inside if isinstance(part, ast.AugAssign)}  # reads it, too
-        bound = {id(part) for part in inside if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+        bound = {
+            id(part) for part in inside if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+        }
         self._of_classes |= bound - changed
         self._inside(self._bound(imports), node.body)
 
