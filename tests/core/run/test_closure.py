@@ -473,6 +473,7 @@ BUILT = {
     'open(f"data/{name}")': {"one.json", "two.json", "three.toml"},
     'os.path.join(folder, name + ".toml")': {"three.toml"},
     'f"{name:.3f} bits of {folder}"': set(),
+    'print(f"/{name}")': set(),
     "folder / name": set(),  # a quotient of numbers, or a path whose beginning is named elsewhere
     'print(f"{name}.{folder}")': set(),
 }
@@ -609,6 +610,12 @@ def test_every_module_of_the_package_can_be_read_and_a_page_takes_well_under_a_s
     assert (
         time.perf_counter() - start < 5
     )  # a tenth of a second: this is no measurement, only a guard against loops
+
+
+def test_code_that_names_no_data_file_reaches_none():
+    assert [
+        name for name in closure(["llmbook.core.models.pretrained:load"], PACKAGE) if ":" not in name
+    ] == []
 
 
 def test_fingerprints_need_no_repository_no_torch_and_are_the_same_in_every_process():

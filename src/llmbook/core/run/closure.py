@@ -237,7 +237,7 @@ class _Walk:
         if self.module(f"{name}.{first}"):
             return self.follow((f"{name}.{first}", tuple(rest)), seen)
         if first in ("__file__", "__path__", "__spec__"):
-            self.folders.add(f"/{Path(module.file).parent.as_posix()}")
+            self.folders.add(f"{paths.ANCHOR}/{Path(module.file).parent.as_posix()}")
         if first.startswith("__") and first != "__dict__":
             return set()
         return self._whole(module)

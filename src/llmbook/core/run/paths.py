@@ -1,7 +1,7 @@
 """Which files does an expression name? Path expressions as glob patterns, constant as far as they are constant.
 
 ``f"{name}.json"`` is ``*.json``, and ``Path(__file__).parent / "data" / name`` in ``llmbook/history/ladder.py`` is
-``/llmbook/history/data/*``. A pattern that begins with ``/`` is anchored: it starts in the folder that holds the
+``@/llmbook/history/data/*``. A pattern that begins with ``@/`` is anchored: it starts in the folder that holds the
 package. Left out on purpose: the values of variables. A path into the package has to begin somewhere, at ``__file__``
 or at ``resources.files(...)``, and there everything counts that the constant parts leave possible.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 ANY = "*"
+ANCHOR = "@"
 SAME = {"resolve", "absolute", "expanduser", "as_posix"}  # path.resolve() names what path names
 WRAP = {"Path", "PurePath", "PurePosixPath", "str", "fspath", "fsdecode", "abspath", "realpath", "as_file"}
 RENAME = {"with_suffix", "with_name", "with_stem"}
@@ -30,7 +31,7 @@ def patterns(tree: ast.AST, package: str, here: str) -> Iterator[str]:
 
     >>> tree = ast.parse("load(Path(__file__).parent / 'data' / f'{name}.json', 'a' + '.toml')")
     >>> sorted(patterns(tree, "llmbook", "llmbook/history/ladder.py"))
-    ['/llmbook/history/data/*.json', 'a.toml']
+    ['@/llmbook/history/data/*.json', 'a.toml']
     """
     waiting = [tree]
     while waiting:
@@ -42,9 +43,11 @@ def patterns(tree: ast.AST, package: str, here: str) -> Iterator[str]:
         found = evaluate(node)
         if isinstance(node, ast.Call) and _called(node) in EXTEND and not found.strip("*/."):
             found = "data/*"  # nothing of it is known, but that it is a path: any data file of the room
-        if found == f"/{here}":  # `__file__` itself, to be cut or searched in ways that are not seen here
+        if (
+            found == f"{ANCHOR}/{here}"
+        ):  # `__file__` itself, to be cut or searched in ways that are not seen here
             found = _parent(found)
-        yield posixpath.normpath(found) if found.startswith("/") else found
+        yield posixpath.normpath(found) if is_anchored(found) else found
         waiting += evaluate.rest
 
 
@@ -54,15 +57,15 @@ def matches(pattern: str, file: str, room: str) -> bool:
     A pattern that is not anchored means files below ``room``, the folder of the module it stands in: by their name,
     or, where nothing of the name is known, by the name of a folder.
 
-    >>> matches("/llmbook/history/data", "llmbook/history/data/ladder.json", "llmbook/core")
+    >>> matches("@/llmbook/history/data", "llmbook/history/data/ladder.json", "llmbook/core")
     True
     >>> matches("*/lad*.json", "llmbook/history/data/ladder.json", "llmbook/history")
     True
     >>> matches("*/lad*.json", "llmbook/history/data/ladder.json", "llmbook/overview")
     False
     """
-    if pattern.startswith("/"):
-        return pattern != "/" and any(fnmatchcase(f"/{file}", p) for p in (pattern, f"{pattern}/*"))
+    if is_anchored(pattern):
+        return any(fnmatchcase(f"{ANCHOR}/{file}", p) for p in (pattern, f"{pattern}/*"))
     if not file.startswith(f"{room}/"):
         return False
     *folders, name = pattern.split("/")
@@ -71,6 +74,11 @@ def matches(pattern: str, file: str, room: str) -> bool:
     known = [folder for folder in folders if _says_something(folder)]
     parents = file[len(room) + 1 :].split("/")[:-1]
     return any(fnmatchcase(parent, folder) for folder in known for parent in parents)
+
+
+def is_anchored(pattern: str) -> bool:
+    """Whether a pattern starts in the folder that holds the package."""
+    return pattern.startswith(f"{ANCHOR}/")
 
 
 def _says_something(piece: str) -> bool:
@@ -116,7 +124,7 @@ class _Evaluate:
                 self.rest.append(right)
                 return re.sub(r"%[^a-zA-Z%]*[a-zA-Z]", ANY, self(left))
             case ast.Name(id="__file__"):
-                return f"/{self.here}"
+                return f"{ANCHOR}/{self.here}"
             case ast.Attribute(value=value, attr="parent"):
                 return _parent(self(value))
             case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=which):
@@ -124,7 +132,7 @@ class _Evaluate:
                 if isinstance(which, ast.Constant) and isinstance(which.value, int):
                     return _parent(path, which.value + 1)
                 self.rest.append(which)
-                return f"/{self.package}{ANY}" if path.startswith("/") else ANY
+                return f"{ANCHOR}/{self.package}{ANY}" if is_anchored(path) else ANY
             case ast.Call() if _called(node) in BUILD:
                 return self._call(node)
         self.rest.append(node)
@@ -168,11 +176,11 @@ class _Evaluate:
         """``importlib.resources.files``: the folder of a package given by name."""
         match args:
             case [] | [ast.Name(id="__name__" | "__package__" | "__spec__")]:
-                return _parent(f"/{self.here}")
+                return _parent(f"{ANCHOR}/{self.here}")
         named = self(args[0])
         if named == ANY:
-            return f"/{self.package}{ANY}"
-        return f"/{named.replace('.', '/')}"
+            return f"{ANCHOR}/{self.package}{ANY}"
+        return f"{ANCHOR}/{named.replace('.', '/')}"
 
 
 def _join(*parts: str) -> str:
@@ -182,5 +190,6 @@ def _join(*parts: str) -> str:
 
 def _parent(path: str, times: int = 1) -> str:
     for _ in range(times):
-        path = posixpath.dirname(posixpath.normpath(path)) or ANY
+        if path != ANCHOR:  # above the package there is nothing of it
+            path = posixpath.dirname(posixpath.normpath(path)) or ANY
     return path

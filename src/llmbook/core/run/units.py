@@ -165,7 +165,7 @@ class _Reader:
             found.visit(statement)
         built = {p for statement in body for p in paths.patterns(statement, self.package, self.file)}
         whole = {
-            p for p in built if paths.ANY not in p and not p.startswith("/")
+            p for p in built if paths.ANY not in p and not paths.is_anchored(p)
         }  # "a" + ".json" is a string as well
         roots = {names[0] for module, names in found.targets if module == self.name and names}
         outside = sorted(line for root in roots for line in self._outside(root))
