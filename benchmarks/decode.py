@@ -27,7 +27,8 @@ from torch import Tensor
 from llmbook import architecture
 from llmbook.core.models.generation import stream
 from llmbook.core.run.files import atomic_path
-from llmbook.core.run.machine import cores, hardware, versions
+from llmbook.core.run.machine import hardware, versions
+from llmbook.core.run.runtime import set_threads
 from llmbook.core.text import corpora
 
 OUTPUT = Path(__file__).parent / "results" / "decode.json"
@@ -71,12 +72,17 @@ def main() -> None:
     options.add_argument("--repeats", type=int, default=5, help="turns of each, at least 3")
     options.add_argument("--output", type=Path, default=OUTPUT)
     args = options.parse_args()
-    if args.repeats < 3:
-        options.error(f"--repeats is {args.repeats}; a median needs at least 3")
-    torch.set_num_threads(cores())
+    if args.repeats < 3 or args.new < 1 or args.prompt < 2:
+        options.error(
+            "give --repeats of at least 3 (for a median), --new of at least 1, --prompt of at least 2"
+        )
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None  # of what else the machine does
+    set_threads()
     ours, reference = architecture.real_pair("smollm2")
     text = corpora.plays_text("test")[:20_000]
     ids = reference.tokenizer(text, return_tensors="pt").input_ids[:, : args.prompt]  # (1, T)
+    if ids.shape[1] < args.prompt:
+        options.error(f"--prompt is {args.prompt}; the text has {ids.shape[1]} tokens")
 
     def write_ours(ids: Tensor, n_new: int, clock: Clock) -> None:
         for new in stream(ours, ids, n_new):
@@ -105,10 +111,12 @@ def main() -> None:
                     flush=True,
                 )
     assert all(new == written[0] for new in written), "the two do not write the same tokens"
-    save(args, runs, written[0])
+    save(args, runs, written[0], load)
 
 
-def save(args: argparse.Namespace, runs: dict[str, list[Turn]], written: list[int]) -> None:
+def save(
+    args: argparse.Namespace, runs: dict[str, list[Turn]], written: list[int], load: float | None
+) -> None:
     """Print the medians and write them with every turn, the machine and the versions; whole or not at all."""
     medians = {name: Turn(*map(median, zip(*turns, strict=True))) for name, turns in runs.items()}
     mine, other = medians["ours"], medians["transformers"]
@@ -121,7 +129,7 @@ def save(args: argparse.Namespace, runs: dict[str, list[Turn]], written: list[in
     about = {
         "model": "SmolLM2-135M-Instruct", "dtype": "float32", "threads": torch.get_num_threads(),
         "prompt_tokens": args.prompt, "new_tokens": args.new, "repeats": args.repeats, "same_tokens": True,
-        "load_average": os.getloadavg()[0], "hardware": hardware(), "versions": versions(),
+        "load_average_before": load, "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"), "hardware": hardware(), "versions": versions(),
     }  # fmt: skip
     record = {
         "about": about,

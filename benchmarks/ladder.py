@@ -16,10 +16,6 @@ Learning rates, at 10 s. Feed-forward 4e-3 and 1e-2: 2.59, 2.58. RNN 5e-3 and 1e
 2.29, 2.30. Transformer 1e-2, 2e-2 and 3e-2: 2.44, 2.46, 2.48. At 120 s: LSTM 2e-2, 1e-2 and 5e-3: 2.16, 2.10, 2.08;
 Transformer 1.2e-2 and 6e-3: 2.08, 2.04. Hence the rule in ``Rung.lr_for``; 1.5e-2 for LSTM and Transformer lies between
 what was best at 10 s and what the rule needs at 120 s.
-
-The stored record was put together from two calls: the 10 s runs were made a second time, because the machine had been
-in use during the first. Those gave, as means: LSTM 2.383, RNN 2.486, Transformer 2.516, feed-forward 2.670; the stored
-ones have the same order and are 0.003 to 0.017 higher.
 """
 
 import sys

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from llmbook.core.run import names as code_names
+
 PACKAGE = "llmbook"
 FOLDERS = ("run", "text", "models", "measure", "train")  # each may import those before it
 APART = "show"  # imports no other folder, and alone imports matplotlib
@@ -17,7 +19,7 @@ NOT_ROOMS = ("core", "build")
 MAX_LINES, MAX_FUNCTION = (
     300,
     40,
-)  # of code: signatures of functions, docstrings, comments and blank lines are free
+)  # of code: docstrings, comments, blank lines and (of functions) signatures are free
 
 # Core modules that fewer than two pages reach, with the reason why they stand there all the same: three at the most.
 FEW_USERS: dict[str, str] = {}
@@ -31,14 +33,8 @@ def within(name: str, *packages: str) -> bool:
 def imported(tree: ast.AST, package: str) -> Iterator[str]:
     """Dotted names that `tree` may import; relative imports start from `package`."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")
-            start = parts[: len(parts) - node.level + 1] if node.level else []
-            base = ".".join([*start, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from code_names.imported(node, package)[1]
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,11 @@ class Tree:
     def modules(self) -> dict[str, Path]:
         """Dotted name -> file."""
         source = self.root / "src"
-        names = {}
+        found = {}
         for path in sorted((source / PACKAGE).rglob("*.py")):
             parts = path.relative_to(source).with_suffix("").parts
-            names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-        return names
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        return found
 
     @cached_property
     def rooms(self) -> list[str]:
@@ -194,7 +190,7 @@ class Tree:
         for path in sorted(tests.rglob("test_*.py")):
             parts = path.relative_to(tests).parts[:-1]
             there = (self.root / "src" / PACKAGE).joinpath(*parts).is_dir()
-            if parts and parts[0] not in ("site", "notebooks", "benchmarks") and not there:
+            if parts and parts[0] not in ("site", "notebooks") and not there:
                 found.append(str(path.relative_to(self.root)))
         return found
 
@@ -209,7 +205,7 @@ class Tree:
         for name, path in self.modules.items():
             lines = code_lines(path)
             for node in ast.walk(ast.parse(path.read_bytes())):
-                if isinstance(node, ast.FunctionDef):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     own = sum(
                         number in lines for number in range(node.body[0].lineno, (node.end_lineno or 0) + 1)
                     )

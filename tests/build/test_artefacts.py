@@ -132,8 +132,11 @@ def test_clearing_deletes_what_is_named_or_stale_or_all_but_never_a_record(two, 
     assert (new.exists(), gone.exists()) == (True, False)
     assert cli.main(["artefacts", "clear", "runs"]) == 1
     assert "stored with the book" in capsys.readouterr().err
+    (being_made := new.parent / ".tiny-0000.abcd.tmp").mkdir()
     assert cli.main(["artefacts", "clear"]) == 0
-    assert not any(path.is_dir() for path in new.parent.iterdir()) and two.ARTEFACTS[1].path.exists()
+    assert [path for path in new.parent.iterdir() if path.is_dir()] == [being_made] and two.ARTEFACTS[
+        1
+    ].path.exists()
 
 
 # ---------------------------------------------------------------- `llmbook check`

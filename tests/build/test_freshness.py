@@ -238,6 +238,7 @@ def test_a_cell_that_is_not_python_is_named(book):
         "def later():\n    from llmbook.core import shared\n    return shared.double(1)",
         "%matplotlib inline\nfrom llmbook.core import shared\n!ls\nshared.double(1)",
         "from llmbook.core import shared\nshared.double?\nshared.double(1)",
+        "from llmbook.core import shared\n%timeit -n 3 shared.double(1)",
         "import importlib\nimportlib.import_module('llmbook.core.shared')",
     ],
 )

@@ -203,7 +203,7 @@ def measure(steps: Sequence[int], seeds: int, device: str = "auto") -> Iterator[
 FAMILIES = Record(  # rows of FamilyRun
     "families",
     measure,
-    {"steps": [90, 360], "seeds": 5},
+    {"steps": [90, 360], "seeds": 5, "device": "cpu"},
     seconds=900,
     path=Path(__file__).parent / "data" / "families.json",
 )

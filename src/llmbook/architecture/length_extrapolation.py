@@ -138,7 +138,7 @@ def measure(steps: int, seeds: int, device: str = "auto") -> Iterator[WindowScor
 POSITIONS = Record(  # rows of WindowScore
     "positions",
     measure,
-    {"steps": 1000, "seeds": 3},
+    {"steps": 1000, "seeds": 3, "device": "cpu"},
     seconds=1200,
     path=Path(__file__).parent / "data" / "positions.json",
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -113,9 +112,9 @@ def clear(names: Sequence[str], stale: bool = False, say: Say = print) -> None:
     current = {a.folder for a in picked if not isinstance(a, Record)}
     folders = [folder for a in picked for folder in a.kept()] if names else list(kept.store().glob("*"))
     for folder in folders:
-        if folder.is_dir() and not (stale and folder in current):
-            shutil.rmtree(folder)
-            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+        being_made = folder.name.startswith(".")
+        if folder.is_dir() and not being_made and not (stale and folder in current):
+            kept.discard(folder)
             say(f"deleted {folder}")
 
 
@@ -147,7 +146,8 @@ def _room(record: Record) -> str:
 def _asked(package_dir: Path) -> list[tuple[str, str]]:
     """The answer of another checkout than the one that runs: its code is imported in a process of its own."""
     code = "from llmbook.build.artefacts import _old\nfor page, text in _old(): print(page, text, sep='\\t')"
-    environment = {**os.environ, "PYTHONPATH": str(package_dir.parent)}
+    paths = [str(package_dir.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]

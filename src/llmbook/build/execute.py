@@ -132,7 +132,7 @@ def _run_all(paths: Sequence[Path], root: Path, request: Request, say: Callable[
     folder = _output_folder(root, request)
     _make_font_cache()
     facts = _environment()
-    _sweep(root / "_build" / "running")
+    _sweep(folder / ".running" if folder else root / "_build" / "running")
     with ThreadPoolExecutor(jobs) as pool, _children() as run:  # left in the other order: end, then wait
 
         def one(path: Path) -> Result:

@@ -47,6 +47,8 @@ def plain_python(cell_source: str) -> str:
     'pass\\nimport llmbook'
     """
     source = re.sub(r"\A\s*%%.*", "", cell_source)
+    timed = r"^([ \t]*)%(?:time|timeit|prun)(?:[ \t]+-\S+)*[ \t]+"  # what follows is Python
+    source = re.sub(timed, r"\1", source, flags=re.MULTILINE)
     return re.sub(r"^([ \t]*)(?:[%!?].*|[\w.]+\?\??[ \t]*)$", r"\1pass", source, flags=re.MULTILINE)
 
 
@@ -167,11 +169,6 @@ def _by_module(found: Closure) -> dict[str, dict[str, str]]:
 def _marks(units: dict[str, str]) -> str:
     """Eight hex digits a definition, four for its name and four for its code: enough to say which has changed."""
     return "".join(digest(name)[:4] + code[:4] for name, code in sorted(units.items()))
-
-
-def page_hash(path: Path, root: Path, notebook: NotebookNode | None = None) -> str:
-    """SHA-256 over all parts of the page."""
-    return facts(path, root, notebook)["hash"]
 
 
 def outputs_hash(notebook: NotebookNode) -> str:

@@ -116,7 +116,7 @@ def _environment_versions(environment: str) -> dict[str, str]:
 
 
 def write(folder: Path, torch: str | None = None) -> None:
-    """Resolve the pyproject.toml in `folder`; write requirements.lock and environment.yml there, or neither.
+    """Resolve the pyproject.toml in `folder`; write requirements.lock and environment.yml there, together.
 
     Args:
         folder: the root of the book.

@@ -124,7 +124,7 @@ def partial_file(job: Job) -> Iterator[Path]:
         yield path
         path.unlink(missing_ok=True)
         failed.unlink(missing_ok=True)
-    except PageError:
+    except (PageError, ValueError, OSError):
         failed.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():
             shutil.move(path, failed)

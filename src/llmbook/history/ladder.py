@@ -206,7 +206,7 @@ def measure(seconds: Sequence[float], seeds: int, device: str = "auto") -> Itera
 RECORD = Record(  # rows of Climb
     "ladder",
     measure,
-    {"seconds": [10.0, 30.0, 120.0], "seeds": 3},
+    {"seconds": [10.0, 30.0, 120.0], "seeds": 3, "device": "cpu"},
     seconds=2100,
     path=Path(__file__).parent / "data" / "ladder.json",
 )

@@ -169,7 +169,7 @@ def variant(kind, options, head=None):
         "Bert": "ForMaskedLM",
         "T5": "ForConditionalGeneration",
     }
-    return pretrained.loud(getattr(hf, kind + (head or usual[kind]))(config)).eval()
+    return pretrained.randomise_norms(getattr(hf, kind + (head or usual[kind]))(config)).eval()
 
 
 @torch.no_grad()

@@ -128,6 +128,15 @@ def test_names_that_begin_alike_are_kept_apart(tiny):
     assert longer.state() == MISSING and longer.get() not in TINY.kept() and longer.kept() == [longer.get()]
 
 
+def test_remaking_that_fails_leaves_the_old_one(tiny, monkeypatch):
+    before = {path.name: path.read_bytes() for path in tiny.iterdir()}
+    monkeypatch.setattr(Artefact, "_make", lambda *_: fail(None))
+    with pytest.raises(AssertionError):
+        TINY.remake()
+    assert {path.name: path.read_bytes() for path in tiny.iterdir()} == before
+    assert TINY.state() == MADE
+
+
 def test_remaking_makes_it_again_and_size_counts_its_bytes(tiny):
     (tiny / "model.safetensors").touch()
     first = (tiny / "model.safetensors").stat().st_mtime_ns

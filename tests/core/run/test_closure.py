@@ -582,6 +582,17 @@ def test_a_wrapped_function_has_the_fingerprint_of_its_own_code(write, mark):
     assert mark("a:f") != before
 
 
+def test_a_definition_in_a_block_has_no_fingerprint(write, mark):
+    write(a="try:\n    def f():\n        return 1\nexcept ImportError:\n    pass")
+    with pytest.raises(ValueError, match="define it once"):
+        mark("a:f")
+
+
+def test_an_argument_of_anything_that_is_called_files_is_followed(write):
+    folder = write(a="def make():\n    return 1\n\n\ndef f(box):\n    return box.files(make())")
+    assert reached(folder, "a:f") == {"a:f", "a:make"}
+
+
 @pytest.mark.parametrize("name", ["toy.nothing:f", "toy.a:nothing", "toy.a:C.method", "json:load", ""])
 def test_an_unknown_name_is_refused(write, name):
     folder = write(a="class C:\n    def method(self): pass\n")

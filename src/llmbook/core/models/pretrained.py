@@ -79,7 +79,7 @@ def load(
 def load_state(name: str = "smollm2") -> tuple[dict[str, torch.Tensor], dict[str, Any], Any]:
     """State dict, configuration and tokenizer, for loading into our own code; no transformers model is built.
 
-    Tensors keep the names and type they have in the file. A matrix that is tied is there once: SmolLM2 has
+    From a folder with one safetensors file tensors keep the names and type they have there (of a hub name: float32). A matrix that is tied is there once: SmolLM2 has
     `model.embed_tokens.weight` and no `lm_head.weight` (`config["tie_word_embeddings"]`).
     """
     source = prepare(name)
@@ -129,10 +129,10 @@ def tiny_reference(family: str, seed: int = 0) -> Any:
         raise ValueError(f"family is {family!r}; choose one of {', '.join(make)}")
     with torch.random.fork_rng(), _quiet():
         torch.manual_seed(seed)
-        return loud(make[family]().eval())
+        return randomise_norms(make[family]().eval())
 
 
-def loud(model: Any) -> Any:
+def randomise_norms(model: Any) -> Any:
     """Give a fresh transformers model weights that show what ignores them, in place; returns the model.
 
     Norms' gains and biases start at one and zero, where leaving them out changes nothing; T5's layers start too small

@@ -106,16 +106,20 @@ class Artefact:
             ArtefactError: the folder cannot be written, or the maker made no files.
             ValueError: the maker made files of another kind than those allowed.
         """
+        return self._ready()
+
+    def _ready(self, anew: bool = False) -> Path:
         folder = self._folder(key := self.key)
-        if is_sound(folder, key):
+        if not anew and is_sound(folder, key):
             return folder
         try:
             with locked(folder):
-                if not is_sound(folder, key):
+                if anew or not is_sound(folder, key):
                     self._make(folder, key)
         except OSError as error:
             raise ArtefactError(
-                f"the artefact {folder} cannot be made ({error}); free space or set LLMBOOK_CACHE to another place"
+                f"the artefact {folder} cannot be made ({error}); if the disk is full or read-only, free space or set "
+                "LLMBOOK_CACHE to another place"
             ) from error
         return folder
 
@@ -153,9 +157,8 @@ class Artefact:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def remake(self) -> Path:
-        """Make it again, whatever is there."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return self.get()
+        """Make it again, whatever is there; the old one stays until the new one is whole."""
+        return self._ready(anew=True)
 
 
 def store() -> Path:
@@ -225,6 +228,13 @@ def _seal(folder: Path, about: dict[str, Any]) -> None:
         (folder / name).chmod(0o644)  # safetensors writes 0600; a shared cache is read by others
     files = {name: [(folder / name).stat().st_size, crc32(folder / name)] for name in names}
     (folder / CHECKSUMS).write_text(json.dumps({**about, "files": files}, indent=1) + "\n")
+
+
+def discard(folder: Path) -> None:
+    """Delete one artefact's folder, once nobody is making it; its lock, an empty file, stays."""
+    with locked(folder):
+        _sweep(folder)
+        shutil.rmtree(folder)
 
 
 def _sweep(folder: Path) -> None:

@@ -96,6 +96,10 @@ def fingerprint(function: Any) -> str:
     walk.start(name)
     found = walk.closure()
     marks = {unit: u.code for unit, u in found.units.items()}
+    if name not in marks:
+        raise ValueError(
+            f"{name} shares its definition with others or stands in a block; define it once, alone"
+        )
     for _ in range(ROUNDS):  # a unit's mark takes in those of what it uses, but not where they are defined
         marks = {
             unit: digest(
@@ -273,7 +277,9 @@ class _Walk:
         folder = self.package_dir
         found = sorted(folder.rglob("*")) if folder.is_dir() else []
         files = {
-            p.relative_to(folder.parent).as_posix(): p for p in found if p.suffix not in CODE and p.is_file()
+            p.relative_to(folder.parent).as_posix(): p
+            for p in found
+            if p.suffix not in CODE and not p.name.startswith(".") and p.is_file()
         }
         strings = "\n".join({string for unit in self.units.values() for string in unit.strings})
         patterns = {(pattern, self._room(unit)) for unit in self.units.values() for pattern in unit.patterns}

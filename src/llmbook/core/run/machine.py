@@ -96,27 +96,6 @@ def bfloat16_is_faster(device: str | torch.device = "cpu", size: int = 512) -> b
     return best[torch.bfloat16] < best[torch.float32]
 
 
-def peak_memory_mb() -> float:
-    """The most resident memory this process has had, in MB (10**6 bytes); memory-mapped pages count.
-
-    >>> peak_memory_mb() > 10
-    True
-    """
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would include what the parent held when it forked us
-        line = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM")), None)
-        if line:
-            return int(line.split()[1]) * 1024 / 1e6
-    if sys.platform == "win32":
-        import psutil
-
-        return psutil.Process().memory_info().peak_wset / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
 def hardware() -> dict[str, str | int | float | None]:
     """The machine in four facts: `cpu` (model), `cores` (usable), `memory_gib`, `accelerator` (name or None).
 

@@ -135,7 +135,11 @@ class Names(ast.NodeVisitor):
             return
         if called and called[-1] in ("import_module", "__import__"):
             self._import_by_name(node)
-        if called and called[-1] == "files":  # the folder of a package, see `paths`: nothing of its code
+        if called in (
+            ("files",),
+            ("resources", "files"),
+            ("importlib", "resources", "files"),
+        ):  # the folder of a package, see `paths`: nothing of its code
             self.visit(node.func)
             return
         self.generic_visit(node)

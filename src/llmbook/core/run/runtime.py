@@ -1,8 +1,7 @@
-"""Where a page runs: seed, device, threads, cache folder, locks, clocks, and a description of the machine.
+"""Seeds, devices, threads and evaluation mode: the same seed gives the same numbers.
 
-Everything else in the book asks this module instead of the operating system, so that the same seed gives the
-same numbers and a killed process never leaves half a file. It deliberately leaves out distributed set-up
-(see `llmbook.core.train.distributed`) and anything about models.
+Left out on purpose: files and locks (``files``), clocks and hardware (``machine``), several processes
+(`llmbook.core.train.distributed`).
 """
 
 from __future__ import annotations
