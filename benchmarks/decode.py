@@ -129,7 +129,8 @@ def save(
     about = {
         "model": "SmolLM2-135M-Instruct", "dtype": "float32", "threads": torch.get_num_threads(),
         "prompt_tokens": args.prompt, "new_tokens": args.new, "repeats": args.repeats, "same_tokens": True,
-        "load_average_before": load, "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"), "hardware": hardware(), "versions": versions(),
+        "load_average_before": load, "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),
+        "hardware": hardware(), "versions": versions(),
     }  # fmt: skip
     record = {
         "about": about,

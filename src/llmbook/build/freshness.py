@@ -47,7 +47,7 @@ def plain_python(cell_source: str) -> str:
     'pass\\nimport llmbook'
     """
     source = re.sub(r"\A\s*%%.*", "", cell_source)
-    timed = r"^([ \t]*)%(?:time|timeit|prun)(?:[ \t]+-\S+)*[ \t]+"  # what follows is Python
+    timed = r"^([ \t]*)%(?:timeit|time|prun)(?:[ \t]+-\w+(?:[ \t]+\d+)?)*[ \t]+"  # what follows is Python
     source = re.sub(timed, r"\1", source, flags=re.MULTILINE)
     return re.sub(r"^([ \t]*)(?:[%!?].*|[\w.]+\?\??[ \t]*)$", r"\1pass", source, flags=re.MULTILINE)
 

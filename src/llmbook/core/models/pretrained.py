@@ -79,8 +79,9 @@ def load(
 def load_state(name: str = "smollm2") -> tuple[dict[str, torch.Tensor], dict[str, Any], Any]:
     """State dict, configuration and tokenizer, for loading into our own code; no transformers model is built.
 
-    From a folder with one safetensors file tensors keep the names and type they have there (of a hub name: float32). A matrix that is tied is there once: SmolLM2 has
-    `model.embed_tokens.weight` and no `lm_head.weight` (`config["tie_word_embeddings"]`).
+    From a folder with one safetensors file tensors keep the names and type they have there (of a hub name: float32).
+    A matrix that is tied is there once: SmolLM2 has `model.embed_tokens.weight` and no `lm_head.weight`
+    (`config["tie_word_embeddings"]`).
     """
     source = prepare(name)
     with _quiet():
