@@ -276,6 +276,34 @@ def test_the_last_position_alone_is_the_last_of_all(tied):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("norm_first", [True, False])
+@pytest.mark.parametrize("mask", ["causal", "full"])
+@pytest.mark.parametrize("position", POSITIONS)
+def test_the_last_position_alone_is_the_last_of_all_whatever_restricts_it(position, mask, norm_first):
+    model = make(position=position, mask=mask, norm_first=norm_first, n_kv_head=2)
+    x, is_token = ids(3, 8), PADDINGS["left"]
+    for given in ({}, {"is_token": is_token}, {"mask": prefix_mask(8, 3)}, {"causal": mask == "full"}):
+        same(model(x, last_only=True, **given), model(x, **given)[:, -1:])
+    if mask == "causal":  # the cache still gets every token
+        cache = KVCache(2, 8)
+        model(x[:, :5], is_token=is_token[:, :5], cache=cache, last_only=True)
+        last = model(x[:, 5:], is_token=is_token[:, 5:], cache=cache, last_only=True)
+        same(last, model(x, is_token=is_token)[:, -1:])
+
+
+@torch.no_grad()
+def test_the_last_position_alone_leaves_the_last_block_one_token_to_work_on():
+    model, x, seen = make(), ids(2, 6), {}
+    for i, block in enumerate(model.stack.blocks):
+        for name, part in {"q": block.attn.q, "k": block.attn.k, "ff": block.ff}.items():
+            part.register_forward_hook(
+                lambda m, given, out, at=(i, name): seen.update({at: given[0].shape[1]})
+            )
+    model(x, last_only=True)
+    assert seen == {(0, "q"): 6, (0, "k"): 6, (0, "ff"): 6, (1, "q"): 1, (1, "k"): 6, (1, "ff"): 1}
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("position", POSITIONS)
 def test_recording_attention_changes_no_output_and_ends_with_the_block(position):
     model, x = make(position=position), ids(2, 6)

@@ -186,14 +186,15 @@ class Attention(nn.Module):
     def project(
         self, x: Tensor, source: Tensor, rope: tuple[Tensor, Tensor] | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries from ``x`` (B, T, C); keys and values from ``source`` (B, S, C), perhaps ``x`` too."""
+        """Queries from ``x`` (B, T, C); keys and values from ``source`` (B, S, C), of which ``x`` is the end."""
         q = self.heads(self.q(x), self.n_head)  # (B, H, T, D)
         k = self.heads(self.k(source), self.n_kv_head)  # (B, G, S, D)
         v = self.heads(self.v(source), self.n_kv_head)  # (B, G, S, D)
         if self.qk_norm:
             q, k = F.rms_norm(q, (self.head_dim,)), F.rms_norm(k, (self.head_dim,))
         if rope is not None:
-            q, k = apply_rope(q, *rope), apply_rope(k, *rope)
+            q = apply_rope(q, *(turn[..., -q.shape[2] :, :] for turn in rope))
+            k = apply_rope(k, *rope)
         return q, k, v
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
@@ -220,9 +221,15 @@ class Attention(nn.Module):
         rope: tuple[Tensor, Tensor] | None = None,
         cache: KVCache | None = None,
         layer: int = 0,
+        last_only: bool = False,
     ) -> Tensor:
-        """Self-attention over ``x`` (B, T, C). ``causal`` forbids the future, besides what ``mask`` forbids."""
-        q, k, v = self.project(x, x, rope)
+        """Self-attention over ``x`` (B, T, C). ``causal`` forbids the future, besides what ``mask`` forbids.
+
+        ``last_only``: only the last token looks, (B, 1, C); keys and values are still everybody's.
+        """
+        if last_only and mask is not None:
+            mask = mask[..., -1:, :]
+        q, k, v = self.project(x[:, -1:] if last_only else x, x, rope)
         if cache is not None:
             k, v = cache.append(layer, k, v)
         return self.mix(q, k, v, mask, causal)

@@ -142,22 +142,25 @@ class Block(nn.Module):
         self.cross = attention() if cross else None
         self.norm2, self.ff = make_norm(config), FeedForward(config)
 
-    def residual(self, x: Tensor, norm: nn.Module, f: Sublayer) -> Tensor:
-        """Pre-norm or post-norm: the one line in which they differ."""
-        return x + f(norm(x)) if self.norm_first else norm(x + f(x))
+    def residual(self, x: Tensor, norm: nn.Module, f: Sublayer, last_only: bool = False) -> Tensor:
+        """Pre-norm or post-norm: the one line in which they differ. ``last_only``: ``f`` gives the last token's."""
+        stream = x[:, -1:] if last_only else x
+        return stream + f(norm(x)) if self.norm_first else norm(stream + f(x))
 
-    def self_attention(self, x: Tensor, c: Context) -> Tensor:
+    def self_attention(self, x: Tensor, c: Context, last_only: bool = False) -> Tensor:
         """Self-attention: every token reads from the tokens that its mask allows."""
-        return self.attn(x, mask=c.mask, causal=c.causal, rope=c.rope, cache=c.cache, layer=self.layer)
+        return self.attn(
+            x, mask=c.mask, causal=c.causal, rope=c.rope, cache=c.cache, layer=self.layer, last_only=last_only
+        )
 
     def cross_attention(self, x: Tensor, c: Context) -> Tensor:
         """Cross-attention: every token reads from the encoder's output."""
         assert self.cross is not None and c.memory is not None
         return self.cross.cross(x, c.memory, mask=c.memory_mask, cache=c.cache, layer=self.layer)
 
-    def forward(self, x: Tensor, c: Context) -> Tensor:
-        """(B, T, C) -> (B, T, C)."""
-        x = self.residual(x, self.norm1, lambda h: self.self_attention(h, c))
+    def forward(self, x: Tensor, c: Context, last_only: bool = False) -> Tensor:
+        """(B, T, C) -> (B, T, C); ``last_only``: what comes out for the last token alone, (B, 1, C)."""
+        x = self.residual(x, self.norm1, lambda h: self.self_attention(h, c, last_only), last_only)
         if self.cross is not None and c.memory is not None:
             x = self.residual(x, self.norm_cross, lambda h: self.cross_attention(h, c))
         return self.residual(x, self.norm2, self.ff)
@@ -225,6 +228,7 @@ class Stack(nn.Module):
         cache: KVCache | None = None,
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
+        last_only: bool = False,
     ) -> Tensor:
         """Run all blocks on embeddings (B, T, C); a token looks where everything that is given lets it look.
 
@@ -234,6 +238,8 @@ class Stack(nn.Module):
             causal: whether the future is hidden; None: as configured.
             cache: keys and values of earlier tokens (and of their padding).
             memory: the encoder's output (B, S, C), looked at where ``memory_mask`` allows.
+            last_only: give the last token's vector alone, (B, 1, C). The last block then needs keys and values of
+                all tokens, but everything else of one.
         """
         n_past = cache.length if cache is not None else 0
         n_key = n_past + x.shape[1]
@@ -249,8 +255,9 @@ class Stack(nn.Module):
         c = self.context(key[:, n_past:], key, is_token, mask, causal)
         c.cache, c.memory, c.memory_mask = cache, memory, memory_mask
         x = self.add_positions(x, key[:, n_past:])
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, c)
+        x = self.blocks[-1](x, c, last_only)
         if cache is not None:
             cache.length, cache.is_token = n_key, is_token
         return self.norm(x)
@@ -280,8 +287,9 @@ class Transformer(nn.Module):
         causal: bool | None = None,
         token_types: Tensor | None = None,
         cache: KVCache | None = None,
+        last_only: bool = False,
     ) -> Tensor:
-        """The last layer's vectors, (B, T, C).
+        """The last layer's vectors, (B, T, C); ``last_only``: the last position's, (B, 1, C).
 
         Rows of different lengths are padded on either side, with ``is_token`` (B, T) False at the padding: each
         row then gives at its tokens what it gives alone. ``mask`` (bool) restricts further; a decoder stays
@@ -296,16 +304,14 @@ class Transformer(nn.Module):
         x = self.embed(ids)  # (B, T) -> (B, T, C)
         if self.token_type is not None:
             x = x + self.token_type(torch.zeros_like(ids) if token_types is None else token_types.long())
-        return self.stack(x, is_token=is_token, mask=mask, causal=causal, cache=cache)
+        return self.stack(x, is_token=is_token, mask=mask, causal=causal, cache=cache, last_only=last_only)
 
-    def forward(self, ids: Tensor, *, last_only: bool = False, **options: Any) -> Tensor:
+    def forward(self, ids: Tensor, **options: Any) -> Tensor:
         """(B, T) -> (B, T, V): one unnormalised log-probability per word of the vocabulary and position.
 
-        ``last_only``: of the last position alone, (B, 1, V), which is all that generating needs. ``options``: as
-        for ``hidden``.
+        ``options``: as for ``hidden``; with ``last_only`` (B, 1, V), which is all that generating needs.
         """
-        x = self.hidden(ids, **options)
-        return self.head(x[:, -1:] if last_only else x)
+        return self.head(self.hidden(ids, **options))
 
 
 class EncoderDecoder(nn.Module):
@@ -347,8 +353,8 @@ class EncoderDecoder(nn.Module):
         x = self.embed(check_ids(target, self.vocab_size))
         is_token = check_is_token(is_token, memory)
         memory_mask = None if is_token is None else padding_mask(is_token)
-        x = self.decoder(x, cache=cache, memory=memory, memory_mask=memory_mask)  # (B, T, C)
-        return self.head((x[:, -1:] if last_only else x) * self.output_scale)
+        x = self.decoder(x, cache=cache, memory=memory, memory_mask=memory_mask, last_only=last_only)
+        return self.head(x * self.output_scale)  # (B, T or 1, C) -> (B, T or 1, V)
 
     def forward(self, source: Tensor, target: Tensor, is_token: Tensor | None = None) -> Tensor:
         """(B, S) and (B, T) -> (B, T, V)."""
