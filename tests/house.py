@@ -24,6 +24,7 @@ MAX_LINES, MAX_FUNCTION = (
 # Core modules that fewer than two pages reach, with the reason why they stand there all the same: three at the most.
 FEW_USERS: dict[str, str] = {
     "llmbook.core.show.checks": "every page is about to use it",
+    "llmbook.core.show.source": "every page that prints code is about to use it",
 }
 
 
