@@ -137,6 +137,20 @@ def test_code_that_the_page_prints_counts_as_text(book):
     assert stale(book) == {"beta": ("the text of llmbook.core.shared:double changed",)}
 
 
+def test_of_what_the_book_s_own_helper_shows_the_text_counts_and_of_nothing_else(book):
+    write(book, "core/show/source.py", "def source(*things): return [find(thing) for thing in things]\n")
+    write(book, "core/shared.py", "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n")
+    code = "from llmbook.core import shared\nfrom llmbook.core.show.source import source\nshared.half(2)\n"
+    edit(book, "beta", 3, code + "source(shared.double)")
+    mark_executed(book, "beta")
+    mark_executed(book, "gamma")
+    more = "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2  # not shown\n"
+    write(book, "core/shared.py", more)
+    assert stale(book) == {}
+    write(book, "core/shared.py", more.replace("2 * x", "2 * x  # shown"))
+    assert stale(book) == {"beta": ("the text of llmbook.core.shared:double changed",)}
+
+
 def test_a_data_file_that_is_named_by_an_f_string_is_a_dependency(book):
     write(book, "data/table_en.toml", "x = 1\n")
     write(book, "data/other.toml", "x = 1\n")

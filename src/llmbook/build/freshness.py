@@ -58,9 +58,24 @@ def dependencies(notebook: NotebookNode, root: Path) -> Closure:
     Raises:
         ValueError: a cell is not Python.
     """
-    return of_code(
-        "\n".join(_python(cell, notebook) for cell in _hashed_cells(notebook)), root / "src" / PACKAGE
-    )
+    code = "\n".join(_python(cell, notebook) for cell in _hashed_cells(notebook))
+    return of_code(code + _shown_by_helper(code), root / "src" / PACKAGE)
+
+
+def _shown_by_helper(code: str) -> str:
+    """What `llmbook.core.show.source` shows, in the words that the closure knows: ``source(f, g)`` as getsource calls.
+
+    >>> _shown_by_helper("source(attention.attend, shorten)")
+    '\\ngetsource(attention.attend)\\ngetsource(shorten)'
+    """
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    shown = [
+        argument
+        for call in calls
+        if ast.unparse(call.func).split(".")[-1] == "source"
+        for argument in call.args
+    ]
+    return "".join(f"\ngetsource({ast.unparse(argument)})" for argument in shown)
 
 
 def _python(cell: NotebookNode, notebook: NotebookNode) -> str:
