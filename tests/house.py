@@ -22,7 +22,9 @@ MAX_LINES, MAX_FUNCTION = (
 )  # of code: docstrings, comments, blank lines and (of functions) signatures are free
 
 # Core modules that fewer than two pages reach, with the reason why they stand there all the same: three at the most.
-FEW_USERS: dict[str, str] = {}
+FEW_USERS: dict[str, str] = {
+    "llmbook.core.show.predict": "every page is about to ask its questions with it",
+}
 
 
 def within(name: str, *packages: str) -> bool:
