@@ -25,6 +25,7 @@ MAX_LINES, MAX_FUNCTION = (
 FEW_USERS: dict[str, str] = {
     "llmbook.core.show.checks": "every page is about to use it",
     "llmbook.core.show.source": "every page that prints code is about to use it",
+    "llmbook.core.show.predict": "every page is about to ask its questions with it",
 }
 
 

@@ -4,15 +4,13 @@ import base64
 import gzip
 import html
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 import torch
+from drawn import draw
 
 from llmbook.architecture.bertview import MAX_TOKENS, head_view, model_view
-from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
 
 VIEWS = [head_view, model_view]
 
@@ -106,26 +104,6 @@ def test_bad_input_is_refused_with_what_to_do(view, change, message):
     arguments = {"attentions": attentions(), "tokens": tokens()} | change
     with pytest.raises(ValueError, match=message):
         view(**arguments)
-
-
-def draw(tmp_path: Path, data: str, act) -> tuple[object, list[str]]:
-    """Open the views in a browser; gives what `act` returns, and every error and request to another host."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-    if (chromium := find_chromium()) is None:
-        (pytest.fail if os.environ.get("REQUIRE_CHROMIUM") else pytest.skip)(HOW_TO_GET)
-    page_file = tmp_path / "page.html"
-    page_file.write_text(f"<!doctype html><meta charset=utf-8><body>{data}", encoding="utf-8")
-    complaints: list[str] = []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
-        page = browser.new_page(viewport={"width": 760, "height": 900})
-        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda r: complaints.append(r.url) if not r.url.startswith("file:") else None)
-        page.goto(page_file.as_uri())
-        result = act(page)
-        browser.close()
-    return result, complaints
 
 
 @pytest.mark.browser
