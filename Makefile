@@ -42,7 +42,7 @@ help:  ## List the commands
 
 venv: $(STAMP)
 
-$(STAMP): requirements.lock requirements-data.lock pyproject.toml
+$(STAMP): requirements.lock requirements-data.lock pyproject.toml src/llmbook/build/node/package-lock.json
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 		echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); this book needs Python 3.11, 3.12 or 3.13 (make PYTHON=...)." >&2; exit 1; }
@@ -119,7 +119,8 @@ lint: $(STAMP)  ## Check style, types, shell scripts and workflows
 
 # ---- maintenance ---------------------------------------------------------------------------------------------
 
-lock: $(STAMP)  ## Resolve requirements.lock and environment.yml anew (TORCH=2.14.0 moves torch, else it stays)
+lock: $(STAMP)  ## Resolve requirements.lock, environment.yml and npm's lock anew (TORCH=2.14.0 moves torch, else it stays)
+	$(BIN)/python -m llmbook.build.npm
 	$(BIN)/python -m llmbook.build.lock $(if $(TORCH),--torch $(TORCH))
 
 launch: $(STAMP)  ## Write the repository's address (_config.yml) into each page's first cell

