@@ -24,6 +24,7 @@ MAX_LINES, MAX_FUNCTION = (
 # Core modules that fewer than two pages reach, with the reason why they stand there all the same: three at the most.
 FEW_USERS: dict[str, str] = {
     "llmbook.core.show.predict": "every page is about to ask its questions with it",
+    "llmbook.core.show.sliders": "every page that shows stored results is about to move through them with it",
 }
 
 
