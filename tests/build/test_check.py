@@ -320,6 +320,20 @@ def test_nbval_is_red_for_wrong_and_emptied_outputs_and_green_for_what_only_time
     assert "wrong.ipynb::Cell 2" in run.stdout and "emptied.ipynb::Cell 2" in run.stdout
 
 
+def test_nbval_lets_a_figures_digits_differ_but_not_its_absence(tmp_path):
+    root = tiny_book.make(tmp_path)
+    draw = "from llmbook.core.show import plotting as plot\nplot.panels(2);"
+    shown = {"image/svg+xml": "<svg>other digits</svg>", "text/plain": "<Figure size 360x300 with 1 Axes>"}
+    for name, figures in (("both", 2), ("one", 1), ("bare", 0)):
+        stored(root, name, (draw, None))
+        notebook = pages.read(root / "book" / f"{name}.ipynb")
+        notebook.cells[-1].outputs = [nbformat.v4.new_output("display_data", shown) for _ in range(figures)]
+        tiny_book.save(root, name, notebook)
+    run = nbval(root, "both", "one", "bare")
+    assert "2 failed" in run.stdout, run.stdout + run.stderr
+    assert "one.ipynb::Cell 2" in run.stdout and "bare.ipynb::Cell 2" in run.stdout
+
+
 @pytest.mark.parametrize(
     "text", ["2,048 bytes", "loss 1.886", "5 steps", "and/or", "GPT-2", "36 kB", "https://a.org/b/c"]
 )

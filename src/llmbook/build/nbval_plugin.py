@@ -1,5 +1,6 @@
 """How nbval runs the book's pages: the environment of `llmbook execute`, stderr left to `llmbook check`.
 
+Figures are not compared, for their digits depend on the processor; that there is one is: `<Figure size ...>` stays.
 nbval compares stderr too, where a warning or a progress bar differs from run to run. A page may store none
 (`llmbook execute` refuses it, `llmbook check` finds it), so nothing is lost by not comparing it.
 It also leaves no history in the kernel, and without one IPython forgets that a `;` at a cell's end means silence.
@@ -41,6 +42,6 @@ def keep_history() -> None:
 
 
 def pytest_collectstart(collector: Any) -> None:
-    """Leave stderr out of the comparison."""
+    """Leave stderr and figures out of the comparison."""
     if hasattr(collector, "skip_compare"):
-        collector.skip_compare = (*collector.skip_compare, "stderr")
+        collector.skip_compare = (*collector.skip_compare, "stderr", "image/svg+xml")

@@ -1,6 +1,7 @@
 """One look for every figure: `llmbook.core.show.plotting`."""
 
-import io
+import re
+import sys
 from itertools import combinations
 
 import matplotlib
@@ -10,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 
 from llmbook.core.show import plotting
-from llmbook.core.show.plotting import BLUE, INK, MARKERS, ORANGE, PALETTE, PAPER
+from llmbook.core.show.plotting import BLACK, BLUE, INK, MARKERS, ORANGE, PALETTE, PAPER, luminance, svg
 
 matplotlib.use("Agg")
 
@@ -29,12 +30,6 @@ def texts(ax):
     return [t.get_text() for t in ax.texts]
 
 
-def png(fig) -> bytes:
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png")
-    return buffer.getvalue()
-
-
 POINTS = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
 HELPERS = {
     "label": lambda ax: plotting.label(ax, "step", "loss, nats", "It falls"),
@@ -50,20 +45,23 @@ HELPERS = {
 
 @pytest.mark.parametrize("name", HELPERS)
 def test_each_helper_draws_on_the_ax_it_is_given_and_returns_it(name, ax):
-    before = len(png(ax.figure))
+    before = len(svg(ax.figure))
     open_figures = plt.get_fignums()
     assert HELPERS[name](ax) is ax
     assert plt.get_fignums() == open_figures
-    assert len(png(ax.figure)) != before
+    assert len(svg(ax.figure)) != before
 
 
 @pytest.mark.parametrize("name", HELPERS)
-def test_a_figure_stays_a_small_png_on_white_paper(name, ax):
+def test_a_figure_is_a_small_svg_on_white_paper_and_fits_a_phone_legibly(name, ax):
     HELPERS[name](ax)
-    picture = png(ax.figure)
-    assert picture.startswith(b"\x89PNG") and len(picture) < 60_000
-    pixels = plt.imread(io.BytesIO(picture))
-    assert pixels.shape[1] <= 760 and (pixels[0, 0, :3] == to_rgb(PAPER)).all()
+    picture = svg(ax.figure)
+    assert (
+        len(picture) < 60_000
+        and f'class="paper" width="403.2" height="230.4" style="fill:{PAPER}"' in picture
+    )
+    assert min(map(float, re.findall(r"font-size:([\d.]+)px", picture))) * 358 / 403.2 >= 9
+    assert "<image" not in picture
 
 
 def test_figure_gives_a_flat_list_of_axes_at_100_dots_an_inch():
@@ -74,9 +72,36 @@ def test_figure_gives_a_flat_list_of_axes_at_100_dots_an_inch():
         plt.close(fig)
 
 
-def brightness(color):
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
-    return float(np.dot((0.2126, 0.7152, 0.0722), linear))
+def test_panels_are_figures_of_their_own_with_one_scale_when_asked():
+    with matplotlib.rc_context():
+        before = plt.get_fignums()
+        axes = plotting.panels(3, 2.4, 2.0, sharey=True)
+        assert len({ax.figure for ax in axes}) == 3 and len(plt.get_fignums()) == len(before) + 3
+        assert all(ax.figure.get_size_inches().tolist() == [2.4, 2.0] for ax in axes)
+        axes[0].plot([0, 1], [0, 5])
+        axes[2].plot([0, 1], [-9, 1])
+        assert axes[0].get_ylim() == axes[1].get_ylim() == axes[2].get_ylim() and axes[0].get_ylim()[0] < -9
+        assert plotting.panels(2)[1].get_ylim() == (0, 1)
+        for number in set(plt.get_fignums()) - set(before):
+            plt.close(number)
+    with pytest.raises(ValueError, match="one or more"):
+        plotting.panels(0)
+
+
+def test_a_notebook_stores_the_svg_and_no_other_picture(monkeypatch):
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.pylabtools import select_figure_formats
+
+    shell = InteractiveShell()
+    monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: shell)
+    select_figure_formats(shell, {"png"})
+    with matplotlib.rc_context():
+        fig, _ = plotting.figure()
+        shell.display_formatter.active_types = list(shell.display_formatter.formatters)
+        data, _ = shell.display_formatter.format(fig)
+        assert {kind for kind in data if kind != "text/plain"} == {"image/svg+xml"}
+        assert data["image/svg+xml"] == svg(fig)
+        plt.close(fig)
 
 
 # Machado, Oliveira & Fernandes 2009 (doi:10.1109/TVCG.2009.113), severity 1: what is left of a colour.
@@ -95,7 +120,7 @@ def test_the_first_four_colours_stay_apart_for_the_colour_blind(kind):
 
 def test_the_palette_has_no_colour_twice_and_lines_can_be_told_by_marker():
     assert len(set(PALETTE)) == len(PALETTE) == len(set(MARKERS))
-    contrast = (1.05 / (brightness(INK) + 0.05), 1.05 / (brightness(BLUE) + 0.05))
+    contrast = (1.05 / (luminance(INK) + 0.05), 1.05 / (luminance(BLUE) + 0.05))
     assert contrast[0] > 7 and contrast[1] > 4.5  # WCAG: ink as text, blue as text and lines
 
 
@@ -137,10 +162,38 @@ def test_a_heatmap_writes_its_values_light_on_dark(ax):
     plotting.heatmap(ax, MATRIX, rows=["r0", "r1"], columns=["c0", "c1"], values="{:.2f}", vmax=1.0)
     assert texts(ax) == ["0.00", "0.25", "0.50", "1.00"]
     assert [t.get_position() for t in ax.texts] == [(0, 0), (1, 0), (0, 1), (1, 1)]
-    assert [t.get_color() for t in ax.texts] == [INK, INK, INK, PAPER]
+    assert [t.get_color() for t in ax.texts] == [BLACK, BLACK, BLACK, PAPER]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["r0", "r1"]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["c0", "c1"]
-    np.testing.assert_array_equal(ax.images[0].get_array(), MATRIX)
+
+
+def cells(ax):
+    """Cells of a heat map -> how bright they are."""
+    found = {}
+    for patch in ax.patches:
+        for corner in patch.get_path().vertices[::5] + 0.5:
+            found[tuple(corner.astype(int)[::-1].tolist())] = luminance(patch.get_facecolor())
+    return found
+
+
+def test_a_heatmap_shows_every_cell_in_its_place_darker_the_larger(ax):
+    matrix = np.arange(12.0).reshape(3, 4)
+    plotting.heatmap(ax, matrix)
+    shown = cells(ax)
+    assert sorted(shown) == list(np.ndindex(3, 4)) and not ax.images
+    assert sorted(shown, key=shown.get, reverse=True) == list(np.ndindex(3, 4))
+    assert ax.get_xlim() == (-0.5, 3.5) and ax.get_ylim() == (2.5, -0.5)  # the first row on top
+
+
+def test_a_heatmap_keeps_the_scale_it_is_given_and_leaves_out_what_is_no_number(ax):
+    plotting.heatmap(ax, [[0.5, np.nan], [1.0, 2.0]], vmax=1.0)
+    shown = cells(ax)
+    assert set(shown) == {(0, 0), (1, 0), (1, 1)} and shown[1, 0] == shown[1, 1] < shown[0, 0]
+
+
+def test_a_large_heatmap_is_one_picture(ax):
+    plotting.heatmap(ax, np.zeros((64, 64)))
+    assert len(ax.images) == 1 and not ax.patches
 
 
 def test_a_heatmap_keeps_quiet_unless_asked(ax):
@@ -149,11 +202,11 @@ def test_a_heatmap_keeps_quiet_unless_asked(ax):
 
 
 def test_numbers_on_a_heatmap_can_be_read_on_every_shade(ax):
-    levels = np.linspace(0, 1, 21)
+    levels = np.linspace(0, 1, 101)
     plotting.heatmap(ax, levels[None], values="{:.2f}", vmax=1.0)
     for level, text in zip(levels, ax.texts, strict=True):
-        high, low = sorted((brightness(text.get_color()), brightness(plotting.BLUES(level))), reverse=True)
-        assert (high + 0.05) / (low + 0.05) >= 3.0, level
+        high, low = sorted((luminance(text.get_color()), luminance(plotting.BLUES(level))), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, level
 
 
 def test_a_boundary_is_drawn_only_where_there_is_one(ax):
