@@ -1,14 +1,13 @@
 """Building the site: what comes out, what is refused, and that a small edit stays a small build."""
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+import small_book
+from small_book import write_page
 
 pytest.importorskip("jupyter_book", reason="pip install -e '.[book]'")
 
@@ -17,35 +16,10 @@ from sphinx.errors import ExtensionError
 from llmbook.build import screenshot, sphinx_ext
 from llmbook.build.site import SiteError, build, site_dir
 
-ROOT = Path(__file__).resolve().parents[2]
-TABLE = "<table class='dataframe'><tr><td>1</td></tr></table>"
-
-
-def write_page(root: Path, name: str, prose: str) -> None:
-    output = new_output("execute_result", {"text/html": TABLE, "text/plain": "table"}, execution_count=1)
-    cells = [new_markdown_cell(prose), new_code_cell("table", execution_count=1, outputs=[output])]
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=cells, metadata=kernel), root / "book" / f"{name}.ipynb")
-
-
-def small_book(root: Path) -> Path:
-    """Three pages under the real configuration."""
-    (root / "book").mkdir(parents=True)
-    shutil.copy(ROOT / "_config.yml", root)
-    shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
-    toc = "format: jb-book\nroot: book/one\nchapters:\n  - file: book/two\n  - file: book/three\n"
-    (root / "_toc.yml").write_text(toc, encoding="utf-8")
-    write_page(root, "one", "# One\n\nSee [the other](two.ipynb#a-part) and $a^2$.")
-    write_page(root, "two", "# Two\n\n## A part\n\nText.")
-    write_page(root, "three", "# Three\n\nMore text.")
-    return root
-
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    root = small_book(tmp_path_factory.mktemp("book") / "root")
+    root = small_book.make(tmp_path_factory.mktemp("book") / "root")
     return root, build(root)
 
 
@@ -83,7 +57,7 @@ def test_a_prose_edit_leaves_other_pages_alone(book):
 
 
 def test_a_changed_style_sheet_reaches_the_site(tmp_path):
-    root = small_book(tmp_path / "root")
+    root = small_book.make(tmp_path / "root")
     build(root)
     style = root / "book" / "_static" / "llmbook.css"
     style.write_text(style.read_text(encoding="utf-8") + "\nbody { color: red; }\n", encoding="utf-8")
@@ -96,7 +70,7 @@ def test_a_changed_style_sheet_reaches_the_site(tmp_path):
     ["[gone](nowhere.ipynb)", "[gone](two.ipynb#no-such-part)", "![gone](missing.png)"],
 )
 def test_a_dead_reference_fails_the_build_every_time(tmp_path, prose, capfd):
-    root = small_book(tmp_path / "root")
+    root = small_book.make(tmp_path / "root")
     write_page(root, "one", f"# One\n\n{prose}")
     for _ in range(2):
         with pytest.raises(SiteError, match="problems"):

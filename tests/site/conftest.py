@@ -21,7 +21,7 @@ from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
 from llmbook.build.site import build, site_dir
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ["_config.yml", "_toc.yml", "book/*.ipynb", "book/_static/*", "src/llmbook/build/s*.py"]
+SOURCES = ["_config.yml", "_toc.yml", "book/*.ipynb", "book/_static/*", "src/llmbook/build/*.py"]
 
 
 # Sandboxed frames stay in the page's process: in one of their own they can ask before the browser tells of it.

@@ -100,6 +100,32 @@ def overflow(page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
+# Where the words of a block end; spaces at the end of a line that wraps may hang over its edge.
+HIDDEN = r"""() => [...document.querySelectorAll(".bd-article pre")].flatMap(pre => {
+    if (!pre.checkVisibility()) return [];
+    const range = document.createRange(), walk = document.createTreeWalker(pre, NodeFilter.SHOW_TEXT), found = [];
+    let right = 0;
+    while (walk.nextNode()) for (const word of walk.currentNode.data.matchAll(/\S+/g)) {
+        range.setStart(walk.currentNode, word.index);
+        range.setEnd(walk.currentNode, word.index + word[0].length);
+        right = Math.max(right, range.getBoundingClientRect().right);
+    }
+    const start = pre.textContent.trim().slice(0, 60);
+    for (let box = pre; box.matches("article *"); box = box.parentElement) {
+        const clips = getComputedStyle(box).overflowX !== "visible";
+        if (clips && right > box.getBoundingClientRect().right + 1) found.push(`cut: ${start}`);
+    }
+    if (right > document.documentElement.clientWidth + 1) found.push(`beyond the window: ${start}`);
+    if (parseFloat(getComputedStyle(pre).fontSize) < 8) found.push(`too small: ${start}`);
+    return found;
+})"""
+
+
+def hidden_text(page) -> list[str]:
+    """Printed text and code that a box cuts off or hides behind a scroll bar, and text too small to read."""
+    return page.evaluate(HIDDEN)
+
+
 def math_problems(page) -> list[str]:
     """Formulas that were not typeset, or that MathJax calls wrong."""
     return page.evaluate(

@@ -13,6 +13,7 @@ from site_checks import (
     alt_problems,
     attention_frames,
     axe_problems,
+    hidden_text,
     link_problems,
     math_problems,
     overflow,
@@ -59,6 +60,7 @@ def test_a_page_asks_no_other_host_makes_no_error_and_passes_axe_in_four_setting
         frames = scheme == "light"  # they are white paper in the dark as well
         found = lasting(seen.page, lambda frames=frames: axe_problems(seen.page, frames))
         problems += [f"{scheme} {width}: {problem}" for problem in found]
+        problems += [f"{scheme} {width}: {problem}" for problem in hidden_text(seen.page)]
         if extra := overflow(seen.page):
             problems.append(f"{scheme} {width}: the page is {extra} px too wide")
     assert problems == []
@@ -282,6 +284,21 @@ def test_a_planted_error_a_wide_block_and_a_broken_formula_are_seen(site, served
     assert any("oops" in complaint for complaint in seen.complaints)
     assert overflow(seen.page) > 0
     assert "\\(x^2\\)" in math_problems(seen.page)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("style", "what"),
+    [
+        ("white-space: pre; overflow-x: auto", "cut"),
+        ("white-space: pre", "beyond"),
+        ("font-size: 6px", "too small"),
+    ],
+)
+def test_printed_text_that_cannot_be_read_is_seen(site, served, visit, width, style, what):
+    planted = text(site, SMALL).replace("</article>", f'<pre style="{style}">{"long " * 60}</pre></article>')
+    assert what in " ".join(hidden_text(visit(f"{served}{SMALL}.html", html=planted, width=width).page))
 
 
 @pytest.mark.browser

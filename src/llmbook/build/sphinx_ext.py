@@ -21,6 +21,8 @@ import pydata_sphinx_theme
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
+from llmbook.build import cells
+
 # What our pages can ask MathJax for. Its speech and its menu would fetch more; both are off.
 MATHJAX_PARTS = ("output/chtml/fonts/woff-v2", "input/tex/extensions", "tex-chtml.js")
 ICON_CSS = "llmbook-icons.css"
@@ -42,6 +44,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", _configure)
     app.connect("build-finished", _finish, priority=900)
+    cells.setup(app)
     app.add_css_file(ICON_CSS)
     app.add_config_value("llmbook_assets", "", "html")
     app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it, loaded or not
@@ -58,11 +61,9 @@ def _configure(app: Sphinx, config: Any) -> None:
 
 
 def _digest(folders: Iterable[Path]) -> str:
-    """A hash of this module and our own styles and scripts: when it changes, all pages are rewritten."""
-    files = [
-        Path(__file__),
-        *(path for folder in folders for path in sorted(folder.glob("*")) if path.is_file()),
-    ]
+    """A hash of this package and our own styles and scripts: when it changes, all pages are rewritten."""
+    here = sorted(Path(__file__).parent.glob("*.py"))
+    files = [*here, *(path for folder in folders for path in sorted(folder.glob("*")) if path.is_file())]
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
@@ -113,7 +114,8 @@ def polish(page: str) -> str:
     page = re.sub(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>', "", page)
     sidebar = 'id="pst-primary-sidebar" '
     page = page.replace(f"{sidebar}class", f'{sidebar}role="region" aria-label="Book" class')
-    return _TABLE.sub(lambda m: m[0] if m[1] else f'<div class="llmbook-table">{m[2]}</div>', page)
+    page = _TABLE.sub(lambda m: m[0] if m[1] else f'<div class="llmbook-table">{m[2]}</div>', page)
+    return cells.hang(page)
 
 
 def lighten(static: Path, used: Iterable[str]) -> None:
