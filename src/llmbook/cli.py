@@ -81,6 +81,16 @@ def _stale(args: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
+def _seeds(args: argparse.Namespace) -> int:
+    from llmbook.build import seeds
+
+    chosen = seeds.numbers(args.seeds)
+    failures = seeds.run(_root(args), args.pages, chosen, args.timeout, lambda line: print(line, flush=True))
+    if failures:
+        print(f"llmbook: {len(failures)} runs failed", file=sys.stderr)
+    return 1 if failures else 0
+
+
 def _build(args: argparse.Namespace) -> int:
     from llmbook.build import site
 
@@ -148,6 +158,12 @@ def parser() -> argparse.ArgumentParser:
     _execute_options(add("execute", _execute, "execute the stale pages, or the named ones"))
     stale = add("stale", _stale, "list the stale pages and why; fails when there are any")
     stale.add_argument("pages", nargs="*", metavar="PAGE", help="only these (default: every page)")
+    seeds = add("seeds", _seeds, "run pages with several seeds and keep which ones their assertions held for")
+    seeds.add_argument("pages", nargs="*", metavar="PAGE", help="such as history (default: every page)")
+    seeds.add_argument("--seeds", default="0-9", metavar="SEEDS", help="such as 0-9 (the default) or 0,3,5-7")
+    seeds.add_argument(
+        "--timeout", type=int, default=600, metavar="SECONDS", help="that a cell may take (default 600)"
+    )
     add("build", _build, "build the HTML site with warnings as errors; prints the file to open")
     add("check", _check, "check the stored pages, _toc.yml and systems.yml without executing anything")
     _artefact_actions(

@@ -21,7 +21,7 @@ import pydata_sphinx_theme
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from llmbook.build import cells
+from llmbook.build import cells, heads
 
 # What our pages can ask MathJax for. Its speech and its menu would fetch more; both are off.
 MATHJAX_PARTS = ("output/chtml/fonts/woff-v2", "input/tex/extensions", "tex-chtml.js")
@@ -45,6 +45,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _configure)
     app.connect("build-finished", _finish, priority=900)
     cells.setup(app)
+    heads.setup(app)
     app.add_css_file(ICON_CSS)
     app.add_config_value("llmbook_assets", "", "html")
     app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it, loaded or not
