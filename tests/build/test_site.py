@@ -11,8 +11,6 @@ from small_book import write_page
 
 pytest.importorskip("jupyter_book", reason="pip install -e '.[book]'")
 
-from sphinx.errors import ExtensionError
-
 from llmbook.build import screenshot, sphinx_ext
 from llmbook.build.site import SiteError, build, site_dir
 
@@ -83,14 +81,6 @@ def test_a_folder_that_is_no_book_is_refused(tmp_path):
         build(tmp_path)
 
 
-def test_mathematics_comes_from_the_site_itself(book):
-    static = site_dir(book[0]) / "_static"
-    assert re.search(r'<script[^>]*src="\.\./_static/mathjax/tex-chtml\.js', html(book[0], "book/one"))
-    assert "_static/mathjax" not in html(book[0], "book/two")  # a page without formulas does not load it
-    assert 'VERSION="3.2.2"' in (static / "mathjax/tex-chtml.js").read_text(encoding="utf-8")
-    assert len(list((static / "mathjax/output/chtml/fonts/woff-v2").glob("*.woff"))) == 23
-
-
 def test_icons_are_a_few_kilobytes_and_every_icon_used_has_its_glyph(book):
     static = site_dir(book[0]) / "_static"
     assert not (static / "vendor").exists() and not list(static.rglob("fontawesome*"))
@@ -107,12 +97,6 @@ def test_polishing_wraps_bare_tables_and_is_done_once():
     better = sphinx_ext.polish(page)
     assert better.count("llmbook-table") == 1 and "<table>b</table></div>" in better
     assert sphinx_ext.polish(better) == better
-
-
-def test_a_missing_mathjax_package_names_the_command_that_helps(tmp_path, monkeypatch):
-    monkeypatch.setattr(sphinx_ext, "find_spec", lambda name: None)
-    with pytest.raises(ExtensionError, match="pip install sphinx-mathjax-offline"):
-        sphinx_ext.copy_mathjax(tmp_path)
 
 
 def test_a_screenshot_of_a_page_that_is_not_built_says_what_to_do(tmp_path):

@@ -36,8 +36,8 @@ NAMED = r"""() => {
 
 
 def settle(page) -> None:
-    """Wait until mathematics is typeset and interactive frames are drawn."""
-    page.evaluate("window.MathJax?.startup?.promise?.then(() => null)")
+    """Wait until fonts are there and interactive frames are drawn."""
+    page.evaluate("document.fonts.ready.then(() => null)")
     for frame in attention_frames(page):
         frame.wait_for_selector("svg line", state="attached", timeout=10_000)
     page.wait_for_timeout(150)
@@ -126,13 +126,22 @@ def hidden_text(page) -> list[str]:
     return page.evaluate(HIDDEN)
 
 
+MATH = r"""() => {
+    const walk = document.createTreeWalker(document.querySelector("article") ?? document.body, NodeFilter.SHOW_TEXT);
+    const found = [...document.querySelectorAll(".math")]
+        .filter(math => !math.querySelector(".katex math") || math.querySelector(".katex-error"))
+        .map(math => math.textContent.slice(0, 80));
+    while (walk.nextNode()) {
+        const raw = walk.currentNode.data.match(/\\[([]|\\(?:frac|sqrt|sum|math|text)[a-z]*|\$[^$\n]*\\[^$\n]*\$/);
+        if (raw && !walk.currentNode.parentElement.closest("pre, code, script, style, .katex")) found.push(raw[0]);
+    }
+    return found;
+}"""
+
+
 def math_problems(page) -> list[str]:
-    """Formulas that were not typeset, or that MathJax calls wrong."""
-    return page.evaluate(
-        """() => [...document.querySelectorAll(".math")]
-            .filter(m => !m.querySelector("mjx-container") || m.querySelector("mjx-merror, [data-mjx-error]"))
-            .map(m => m.textContent.slice(0, 80))"""
-    )
+    """Formulas that were not typeset or have no MathML, and TeX that stands in the text as it was written."""
+    return page.evaluate(MATH)
 
 
 # --- checkers of a page's text

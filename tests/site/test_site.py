@@ -77,7 +77,7 @@ def test_a_page_opened_from_a_folder_works_too(site, visit, name):
     assert seen.complaints == []
     assert math_problems(seen.page) == []
     if has_math(name):
-        assert seen.page.locator("mjx-container").count() > 0
+        assert seen.page.locator(".katex").count() > 0
     for frame in attention_frames(seen.page):
         assert frame.locator("svg line").count() > 0
         assert frame.title()
@@ -198,7 +198,7 @@ def test_a_page_stays_under_a_megabyte(site, name):
 
 def test_the_site_carries_no_script_that_loads_scripts(site):
     names = " ".join(str(path.relative_to(site)) for path in site.rglob("*.js"))
-    assert "thebe" not in names and "require" not in names.replace("tex/extensions/require.js", "")
+    assert "thebe" not in names and "require" not in names
 
 
 # --- the checkers find planted faults
@@ -275,15 +275,15 @@ def test_an_error_in_a_page_or_its_frame_is_seen(served, visit, html, script):
 
 @pytest.mark.browser
 def test_a_planted_error_a_wide_block_and_a_broken_formula_are_seen(site, served, visit):
-    planted = re.sub(r"<script[^>]*mathjax/[^>]*></script>", "", text(site, SMALL)).replace(
+    planted = text(site, SMALL).replace(
         "</article>",
-        '<div style="width: 3000px">wide</div><span class="math">\\(x^2\\)</span><script>oops()</script>'
-        "</article>",
+        '<div style="width: 3000px">wide</div><span class="math">\\(x^2\\)</span><p>$\\frac12$</p>'
+        "<script>oops()</script></article>",
     )
     seen = visit(f"{served}{SMALL}.html", html=planted, width=390)
     assert any("oops" in complaint for complaint in seen.complaints)
     assert overflow(seen.page) > 0
-    assert "\\(x^2\\)" in math_problems(seen.page)
+    assert math_problems(seen.page) == ["\\(x^2\\)", "\\(", "$\\frac12$"]
 
 
 @pytest.mark.browser

@@ -1,7 +1,8 @@
 """A Sphinx extension: nothing from other hosts, light pages, and what the theme lacks in accessibility.
 
-It copies MathJax out of an installed package, swaps FontAwesome's 1.5 MB script for the few icons that are
-used (a font of some kilobytes inside a style sheet), and repairs the theme's HTML once pages are written.
+It swaps FontAwesome's 1.5 MB script for the few icons that are used (a font of some kilobytes inside a style sheet),
+and repairs the theme's HTML once pages are written. The other parts of the extension are set up here: `cells`, `heads`,
+`mathematics`.
 """
 
 from __future__ import annotations
@@ -13,18 +14,14 @@ import logging
 import re
 import shutil
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pydata_sphinx_theme
 from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
 
-from llmbook.build import cells, heads
+from llmbook.build import cells, heads, mathematics
 
-# What our pages can ask MathJax for. Its speech and its menu would fetch more; both are off.
-MATHJAX_PARTS = ("output/chtml/fonts/woff-v2", "input/tex/extensions", "tex-chtml.js")
 ICON_CSS = "llmbook-icons.css"
 LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
 THEME_CSS = "styles/pydata-sphinx-theme.css"
@@ -44,8 +41,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", _configure)
     app.connect("build-finished", _finish, priority=900)
-    cells.setup(app)
-    heads.setup(app)
+    for part in (cells, heads, mathematics):
+        part.setup(app)
     app.add_css_file(ICON_CSS)
     app.add_config_value("llmbook_assets", "", "html")
     app.add_config_value("comments_config", {}, "")  # Jupyter Book sets it, loaded or not
@@ -72,7 +69,6 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    copy_mathjax(out / "_static" / "mathjax")
     used: set[str] = set()
     for path in out.rglob("*.html"):
         if "_static" in path.relative_to(out).parts:
@@ -82,26 +78,6 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
         if (better := polish(text)) != text:
             path.write_text(better, encoding="utf-8")
     lighten(out / "_static", used)
-
-
-def copy_mathjax(target: Path) -> None:
-    """Put MathJax and its fonts into ``target`` (once), from the package sphinx-mathjax-offline.
-
-    Raises:
-        ExtensionError: the package is not installed, or not whole.
-    """
-    if (target / MATHJAX_PARTS[-1]).is_file():
-        return
-    spec = find_spec("sphinx-mathjax-offline")
-    source = Path(spec.origin).parent / "static" / "mathjax" if spec and spec.origin else None
-    if source is None or not all((source / part).exists() for part in MATHJAX_PARTS):
-        raise ExtensionError("MathJax is missing: pip install sphinx-mathjax-offline==0.0.2")
-    for part in MATHJAX_PARTS:  # the script comes last: once it is there, everything is
-        (target / part).parent.mkdir(parents=True, exist_ok=True)
-        if (source / part).is_dir():
-            shutil.copytree(source / part, target / part, dirs_exist_ok=True)
-        else:
-            shutil.copy(source / part, target / part)
 
 
 def polish(page: str) -> str:
