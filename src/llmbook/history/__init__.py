@@ -15,7 +15,7 @@ from llmbook.history.ladder import (
 )
 from llmbook.history.memory import open_forget_gate, reach
 from llmbook.history.milestones import draw_timeline, table_of_milestones
-from llmbook.history.reversal import reverse_by_length
+from llmbook.history.reversal import reverse_by_length, reversed_right, train_to_reverse
 
 __all__ = [
     "RECORD",
@@ -30,9 +30,11 @@ __all__ = [
     "open_forget_gate",
     "reach",
     "reverse_by_length",
+    "reversed_right",
     "sample",
     "scores",
     "table_of_milestones",
     "text",
+    "train_to_reverse",
     "unseen_share",
 ]

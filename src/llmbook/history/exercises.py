@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import pairwise
 
+import torch
+from torch import Tensor
+
 from llmbook.core.show.grading import Exercise, close, expect, grader
 from llmbook.history.ladder import Text, text
 from llmbook.history.ngram import Interpolated, NGram
@@ -52,8 +55,29 @@ def check_reply(reply: Callable[[str], str]) -> None:
         expect(reply(sentence) == right, f"{sentence!r} should give {right!r}, not {reply(sentence)!r}")
 
 
-def check_vanishing(answer: int) -> None:
-    close(answer, 31, 0, "solve 0.8 ** n < 0.001 for the smallest n")
+def coupled(x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """An LSTM cell whose input gate is one minus its forget gate: what is kept makes no room for what is new."""
+    f, g, o = (W @ x + U @ h + b).chunk(3)
+    c = f.sigmoid() * c + (1 - f.sigmoid()) * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def check_coupled(cell: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    draw = torch.Generator().manual_seed(0)
+    W, U, b = (torch.randn(*shape, generator=draw) for shape in ((12, 5), (12, 4), (12,)))
+    x, h, c = (torch.randn(n, generator=draw) for n in (5, 4, 4))
+    (new_h, new_c), (right_h, right_c) = cell(x, h, c, W, U, b), coupled(x, h, c, W, U, b)
+    expect(torch.allclose(new_c, right_c, atol=1e-5), "the cell is not f * c + (1 - f) * tanh(g)")
+    expect(
+        torch.allclose(new_h, right_h, atol=1e-5), "the cell is right; the state is the gate o times tanh(c)"
+    )
+
+
+def uncoupled(x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """A wrong answer to exercise 4: what is new is added in full."""
+    f, g, o = (W @ x + U @ h + b).chunk(3)
+    c = f.sigmoid() * c + g.tanh()
+    return o.sigmoid() * c.tanh(), c
 
 
 def check_lambdas(answer: Iterable[float]) -> None:
@@ -77,7 +101,7 @@ EXERCISES = {
         check_reply,
         wrong=(lambda s: "Please go on.", lambda s: f"What would it mean to you if you got {s[7:]}?"),
     ),
-    4: Exercise(check_vanishing, wrong=(30, 30.96, 32)),
+    4: Exercise(check_coupled, wrong=(uncoupled, lambda x, h, c, W, U, b: coupled(x, h, c, W, U, b)[::-1])),
     5: Exercise(check_lambdas, wrong=((0.99, 0.01, 0.01), (0.5, 0.5), "abc")),
 }
 grade = grader(EXERCISES)

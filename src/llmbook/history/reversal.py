@@ -6,6 +6,7 @@ The models are in ``seq2seq`` (Sutskever et al. 2014; Luong et al. 2015).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,18 +20,13 @@ from llmbook.core.train.optim import Recipe
 from llmbook.history import seq2seq
 
 
-def reverse_by_length(attention: bool, lengths: Sequence[int], *, steps: int, seed: int = 0, kind: str = "lstm",
-                      device: str | torch.device = "cpu", n_test: int = 200) -> dict[int, float]:  # fmt: skip
-    """Train a sequence-to-sequence model to reverse 2 to 12 symbols; the share of whole sequences right, per length.
+def train_to_reverse(
+    attention: bool, *, steps: int, seed: int = 0, kind: str = "lstm", device: str | torch.device = "cpu"
+) -> seq2seq.Seq2Seq:
+    """A sequence-to-sequence model after ``steps`` steps of learning to reverse 2 to 12 symbols.
 
-    Scored on ``n_test`` newly drawn sequences of each length. Of the short ones nearly all were seen in training as
-    well, since there are no more than 10^n; of ten symbols hardly any.
-    Raises ``ValueError`` for no length, a length below 1, or no sequence to score.
+    Each step sees 64 newly drawn sequences; with and without attention they are the same ones.
     """
-    if not lengths or min(lengths) < 1 or n_test < 1:
-        raise ValueError(
-            f"lengths are {list(lengths)}, n_test {n_test}; give lengths of at least 1, and n_test too"
-        )
     torch.manual_seed(seed)
     model = seq2seq.Seq2Seq(kind, attention, source_vocab=14, target_vocab=14, n_embd=32, n_hidden=64)
 
@@ -42,10 +38,40 @@ def reverse_by_length(attention: bool, lengths: Sequence[int], *, steps: int, se
 
     recipe = Recipe(lr=5e-3, steps=steps, batch_size=64, block_size=16, weight_decay=0.0, warmup=0.05)
     training.train(model, draw, recipe, loss_fn=loss, seed=seed, device=device, progress=False)
-    generator = torch.Generator().manual_seed(seed + 1)
+    return model
+
+
+def reversed_right(
+    model: seq2seq.Seq2Seq, lengths: Sequence[int], *, seed: int = 0, n_test: int = 200
+) -> dict[int, float]:
+    """The share of whole sequences that the model reverses, for each length.
+
+    Scored on ``n_test`` newly drawn sequences of each length. Of the short ones nearly all were seen in training as
+    well, since there are no more than 10^n; of ten symbols hardly any.
+    Raises ``ValueError`` for no length, a length below 1, or no sequence to score.
+    """
+    check_lengths(lengths, n_test)
+    device, generator = next(model.parameters()).device, torch.Generator().manual_seed(seed + 1)
     right = {}
     for n in lengths:
         batch = seq2seq.reversal_batch(n_test, (n, n), generator=generator)
         out = model.translate(batch.source.to(device), max_new_tokens=n + 2).ids
         right[n] = float(np.mean(exact_match(seq2seq.until_eos(out), seq2seq.until_eos(batch.target_out))))
     return right
+
+
+def reverse_by_length(
+    attention: bool, lengths: Sequence[int], *, steps: int, seed: int = 0, n_test: int = 200, **options: Any
+) -> dict[int, float]:
+    """``train_to_reverse`` and then ``reversed_right``; ``options`` go to the former."""
+    check_lengths(lengths, n_test)  # before the training
+    model = train_to_reverse(attention, steps=steps, seed=seed, **options)
+    return reversed_right(model, lengths, seed=seed, n_test=n_test)
+
+
+def check_lengths(lengths: Sequence[int], n_test: int) -> None:
+    """``ValueError`` unless there is something to score."""
+    if not lengths or min(lengths) < 1 or n_test < 1:
+        raise ValueError(
+            f"lengths are {list(lengths)}, n_test {n_test}; give lengths of at least 1, and n_test too"
+        )

@@ -12,8 +12,8 @@ from llmbook.core.show.grading import Exercise, close, expect, grader
 from llmbook.neural_networks import MLP, XOR, Array, gradient_by_layer
 
 
-def check_slope(answer: float) -> None:
-    close(answer, 42.0, 1e-6, "outer derivative times inner derivative, both at x = 2")
+def check_rate(answer: float) -> None:
+    close(answer, 1 / 50, 1e-9, "the slope is 50 (w - 2), and the step has to be w - 2: how long is that?")
 
 
 def check_count(count: Callable[[tuple[int, ...]], int]) -> None:
@@ -68,7 +68,7 @@ def _wrong_sqrt(x: Array) -> Array:
 
 
 EXERCISES = {
-    1: Exercise(check_slope, wrong=(14.0, 6.0, "42", True)),
+    1: Exercise(check_rate, wrong=(0.1, 1 / 25, 1 / 10)),
     2: Exercise(
         check_count,
         wrong=(lambda s: s[0] * s[-1], lambda s: sum(a * b for a, b in pairwise(s))),

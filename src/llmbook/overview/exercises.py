@@ -40,8 +40,16 @@ def check_reheat(reheat: Callable[[Sequence[float], float], Iterable[float]]) ->
         )
 
 
-def check_per_byte(answer: float) -> None:
-    close(answer, 1.0, 1e-9, "divide bits per token by bytes per token, for both; the smaller one wins")
+def check_nucleus(nucleus: Callable[[Sequence[float], float], Iterable[float]]) -> None:
+    p = [0.15, 0.5, 0.3, 0.05]
+    for share, kept in {0.4: (1,), 0.7: (1, 2), 0.9: (0, 1, 2), 0.99: (0, 1, 2, 3)}.items():
+        total = sum(p[i] for i in kept)
+        right = [x / total if i in kept else 0.0 for i, x in enumerate(p)]
+        out = [float(x) for x in nucleus(p, share)]
+        expect(
+            len(out) == len(p) and all(abs(a - b) < 1e-9 for a, b in zip(out, right, strict=True)),
+            f"with share {share} it should be {[round(x, 3) for x in right]}",
+        )
 
 
 def check_prompt(answer: str) -> None:
@@ -55,7 +63,9 @@ EXERCISES = {
     1: Exercise(check_bits, wrong=(8, 0.125, 2)),
     2: Exercise(check_chain, wrong=(math.prod, sum, lambda p: math.log(math.prod(p)))),
     3: Exercise(check_reheat, wrong=(lambda p, t: p, lambda p, t: [x ** (1 / t) for x in p])),
-    4: Exercise(check_per_byte, wrong=(1.25, 16, 5)),
+    4: Exercise(
+        check_nucleus, wrong=(lambda p, share: p, lambda p, share: [x if x >= share else 0.0 for x in p])
+    ),
     5: Exercise(check_prompt, wrong=("The capital of Peru is", "Lima, Lima,", 3)),
 }
 grade = grader(EXERCISES)
