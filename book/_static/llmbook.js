@@ -5,7 +5,7 @@
     DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
   }
   // Whatever scrolls sideways can be reached with Tab and moved with the arrow keys.
-  const scrollers = "pre, div.math, .cell_output .output, .llmbook-table";
+  const scrollers = "pre, div.math, .cell_output .output, .llmbook-table, .llmbook-panel";
   const reach = () => document.querySelectorAll(scrollers).forEach((box) => {
     if (box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1) box.tabIndex = 0;
   });

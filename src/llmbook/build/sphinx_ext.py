@@ -20,7 +20,7 @@ from typing import Any
 import pydata_sphinx_theme
 from sphinx.application import Sphinx
 
-from llmbook.build import cells, heads, mathematics
+from llmbook.build import cells, figures, heads, mathematics
 
 ICON_CSS = "llmbook-icons.css"
 LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
@@ -41,7 +41,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", _configure)
     app.connect("build-finished", _finish, priority=900)
-    for part in (cells, heads, mathematics):
+    for part in (cells, figures, heads, mathematics):
         part.setup(app)
     app.add_css_file(ICON_CSS)
     app.add_config_value("llmbook_assets", "", "html")

@@ -79,6 +79,18 @@ def test_numbers_at_the_axes_and_halos_are_marked(picture):
     assert "paint-order:stroke" in halo and "stroke:#ffffff" in halo
 
 
+def test_black_is_said_for_a_page_may_be_dark():
+    with matplotlib.rc_context():
+        fig, (ax,) = plot.figure()
+        ax.text(0.5, 0.5, "dark", color="black")
+        ax.bar([0], [1], color="black")
+        ax.plot([0, 1], [0, 1], "o", color="black")
+        piece = themed(svg(fig))
+        plt.close(fig)
+    assert re.search(r"<text[^>]*fill:var\(--fig-t-000000,#000000\)[^>]*>dark", piece)
+    assert piece.count("fill:var(--fig-000000,#000000)") == 3  # the bar and two markers
+
+
 def test_what_is_drawn_beyond_the_edge_widens_the_picture():
     with matplotlib.rc_context():
         fig, _ = plot.figure(width=3, height=2)

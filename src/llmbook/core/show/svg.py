@@ -56,16 +56,17 @@ def svg(figure: Figure) -> str:
     return _slim(buffer.getvalue())
 
 
-def themed(picture: str, describe: str = "") -> str:
+def themed(picture: str, describe: str = "", place: str = "") -> str:
     """A picture of :func:`svg` as a piece of HTML: colours are variables, ids are its own, it fits its column.
 
-    It is at most as wide as drawn and never so narrow that text falls below nine pixels; ``describe`` is read aloud.
+    It is at most as wide as drawn and never so narrow that text falls below nine pixels; ``describe`` is read aloud,
+    and ``place`` tells the picture from others of the page that look the same.
 
     >>> piece = themed('<svg width="4" height="4" viewBox="0 0 3 3"><path style="fill:#0072b2"/></svg>', "blue")
     >>> 'fill:var(--fig-0072b2,#0072b2)' in piece and 'role="img" aria-label="blue"' in piece
     True
     """
-    own = "f" + sha256((picture + describe).encode()).hexdigest()[:8]
+    own = "f" + sha256("\0".join([picture, describe, place]).encode()).hexdigest()[:8]
     picture = re.sub(r"<\w+[^>]*>", lambda m: _variables(m[0]), picture)
     picture = re.sub(r'\bid="(\w+)"', rf'id="{own}\1"', picture)
     picture = re.sub(r"url\(#(\w+)\)", rf"url(#{own}\1)", picture)
@@ -163,6 +164,7 @@ def _slim(source: str) -> str:
                 parent.remove(child)
     _name_parts(root)
     _background(root)
+    _say_black(root)
     for node in root.iter():
         _tidy(node)
     _renumber(root)
@@ -202,6 +204,15 @@ def _background(root: ET.Element) -> None:
     _, _, across, down = root.attrib["viewBox"].split()
     paper = {"class": "paper", "width": across, "height": down, "style": f"fill:{PAPER}"}
     root.insert(0, ET.Element("rect", paper))
+
+
+def _say_black(root: ET.Element) -> None:
+    """matplotlib names every colour of an area but black, which is what nothing means; a dark page needs it named."""
+    marks = {shape for part in ("defs", "clipPath") for group in root.iter(part) for shape in group.iter()}
+    for node in root.iter():
+        style = node.get("style", "")
+        if node.tag in ("text", "path", "use") and node not in marks and not re.search(r"\bfill:", style):
+            node.set("style", f"{style}; fill: #000000")
 
 
 def _tidy(node: ET.Element) -> None:
