@@ -10,6 +10,7 @@ import http.server
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
 from llmbook.build.site import build, site_dir
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ["_config.yml", "_toc.yml", "book/*.ipynb", "book/_static/*", "src/llmbook/build/*.py"]
+SOURCES = ["_config.yml", "_toc.yml", "book/*.ipynb", "book/_static/**/*", "src/llmbook/build/*.py"]
 
 
 # Sandboxed frames stay in the page's process: in one of their own they can ask before the browser tells of it.
@@ -93,9 +94,9 @@ class Visit:
             self.look(address)
 
 
-@pytest.fixture
-def visit(browser):
-    """``visit(url, scheme, width, html)`` opens a page; requests to other hosts are recorded and blocked."""
+@contextmanager
+def visits(browser):
+    """A function that opens pages, each in a browser of its own; they close at the end."""
     contexts = []
 
     def open_page(url: str, scheme: str = "light", width: int = 1280, html: str | None = None) -> Visit:
@@ -122,3 +123,17 @@ def visit(browser):
     yield open_page
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """``visit(url, scheme, width, html)`` opens a page; requests to other hosts are recorded and blocked."""
+    with visits(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def visit_once(browser):
+    """``visit`` for what several tests of a file look at together, one after the other."""
+    with visits(browser) as open_page:
+        yield open_page
