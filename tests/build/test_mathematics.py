@@ -79,11 +79,22 @@ def test_a_page_loads_katex_s_style_only_when_it_has_formulas_and_no_script(site
     assert not list(site.rglob("katex*.js")) and "mathjax" not in page(site, "one").lower()
 
 
-def test_every_font_that_the_style_names_is_there_and_is_woff2(site):
+def test_every_font_that_the_style_names_is_there_with_the_characters_of_the_book(site):
+    from fontTools.ttLib import TTFont
+
     css = (site / "_static" / mathematics.CSS).read_text(encoding="utf-8")
     fonts = re.findall(r"url\(([^)]*)\)", css)
-    assert len(fonts) == 20 and all(font.endswith(".woff2") for font in fonts)
-    assert [font for font in fonts if not (site / "_static" / "katex" / font).is_file()] == []
+    folder = site / "_static" / "katex"
+    assert len(fonts) == 20 and [font for font in fonts if not (folder / font).is_file()] == []
+    letters = set(TTFont(folder / "fonts" / "KaTeX_Math-Italic.woff").getBestCmap())
+    assert {ord(letter) for letter in "abcdxypQKV"} <= letters and ord("z") not in letters
+    assert sum((folder / font).stat().st_size for font in fonts) < 60_000
+
+
+def test_only_what_a_formula_draws_is_collected():
+    page = f"<p>prose é</p>{typeset('x_1')} more <span>z</span>{typeset('y')}<span>q</span>"
+    assert mathematics.glyphs(page) - {"\u200b"} == set("x1y")
+    assert mathematics.glyphs("<p>no formula</p>") == set()
 
 
 @pytest.mark.parametrize("tex", [r"$\frac{1}$", "$$a & b$$", r"$\nosuchcommand$"])

@@ -80,6 +80,7 @@ class Visit:
     home: str
     external: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)  # addresses of this site that were asked for
 
     def look(self, address: str) -> bool:
         """Note an address of another host; whether it is one."""
@@ -105,6 +106,8 @@ def visits(browser):
         seen = Visit(context.new_page(), url)
 
         def judge(route):
+            if not outside(route.request.url, url):
+                seen.own.add(route.request.url)
             if seen.look(route.request.url):
                 route.abort()
             elif html is not None and route.request.url == url:

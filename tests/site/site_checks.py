@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import re
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -142,6 +144,27 @@ MATH = r"""() => {
 def math_problems(page) -> list[str]:
     """Formulas that were not typeset or have no MathML, and TeX that stands in the text as it was written."""
     return page.evaluate(MATH)
+
+
+FIRST_VISIT, FURTHER_PAGE = (
+    500_000,
+    250_000,
+)  # bytes on the wire, for a reader who opens and scrolls through everything
+
+
+def wire_bytes(site: Path, addresses: Iterable[str], home: str) -> dict[str, int]:
+    """What each address of the site costs on the wire: text is sent compressed, as GitHub Pages sends it."""
+    paths = {unquote(urlsplit(address).path).removeprefix(urlsplit(home).path) for address in addresses}
+    files = {path: (site / path).read_bytes() for path in paths if (site / path).is_file()}
+    return {path: min(len(data), len(gzip.compress(data, 6))) for path, data in files.items()}
+
+
+def too_heavy(costs: dict[str, int], limit: int) -> list[str]:
+    """The heaviest parts of a visit that costs more than ``limit`` bytes; none when it does not."""
+    if sum(costs.values()) <= limit:
+        return []
+    heaviest = sorted(costs.items(), key=lambda item: -item[1])[:8]
+    return [f"{sum(costs.values()):,} bytes: " + ", ".join(f"{path} {size:,}" for path, size in heaviest)]
 
 
 # --- checkers of a page's text

@@ -3,6 +3,8 @@
 Every checker is also shown a planted fault, and has to find it.
 """
 
+import base64
+import random
 import re
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import nbformat
 import pytest
 import yaml
 from site_checks import (
+    FIRST_VISIT,
+    FURTHER_PAGE,
     alt_problems,
     attention_frames,
     axe_problems,
@@ -17,7 +21,10 @@ from site_checks import (
     link_problems,
     math_problems,
     overflow,
+    settle,
     tags,
+    too_heavy,
+    wire_bytes,
 )
 
 from llmbook.build.pages import toc_files
@@ -175,6 +182,33 @@ def test_every_link_within_the_site_leads_somewhere(site, name):
     assert link_problems(site, name) == []
 
 
+def code_pages(site: Path) -> list[str]:
+    return sorted(str(path.relative_to(site).with_suffix("")) for path in site.glob("code/**/*.html"))
+
+
+def test_links_to_source_files_open_pages_and_those_lead_on(site):
+    linked = {
+        target for name in PAGES for target in re.findall(r'href="\.\./(code/[^"#]*)\.html', text(site, name))
+    }
+    assert linked and linked == set(code_pages(site))
+    assert [problem for name in linked for problem in link_problems(site, name)] == []
+    assert not [name for name in PAGES if re.search(r'href="[^"]*_downloads/[^"]*\.py"', text(site, name))]
+
+
+@pytest.mark.browser
+def test_a_page_of_code_is_as_good_as_any_other(site, served, visit):
+    seen = visit(f"{served}{code_pages(site)[0]}.html#L12")
+    problems = []
+    for scheme, width in VARIANTS:
+        seen.page.emulate_media(color_scheme=scheme)
+        seen.page.set_viewport_size({"width": width, "height": 900})
+        seen.page.wait_for_timeout(700)
+        problems += lasting(seen.page, lambda: [*axe_problems(seen.page), *hidden_text(seen.page)])
+        assert overflow(seen.page) == 0
+    assert problems == [] and seen.external == [] and seen.complaints == []
+    assert 0 < seen.page.evaluate("document.querySelector(':target').getBoundingClientRect().top") < 900
+
+
 def test_the_front_door_loads_nothing_and_leads_to_the_first_page(site):
     found = tags(text(site, "index"))
     assert {tag for tag, _ in found} == {"html", "meta", "title", "p", "a"}
@@ -191,9 +225,57 @@ def test_colab_and_binder_open_this_page_of_the_configured_repository(site, name
     assert f"https://mybinder.org/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb" in links
 
 
+@pytest.fixture(scope="session")
+def everywhere(site, served, browser):
+    """What a reader has after the lightest of visits: the files that every page loads."""
+    asked = []
+    for name in PAGES:
+        page = browser.new_page()
+        addresses = set()
+        page.on("request", lambda request, addresses=addresses: addresses.add(request.url))
+        page.goto(f"{served}{name}.html")
+        settle(page)
+        asked.append(addresses)
+        page.close()
+    return wire_bytes(site, set.intersection(*asked), served)
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_stays_under_a_megabyte(site, name):
-    assert len(text(site, name).encode()) < 1_000_000
+def test_a_first_visit_and_a_further_page_are_light(site, served, visit, everywhere, name):
+    seen = visit(f"{served}{name}.html")
+    seen.reveal()
+    costs = wire_bytes(site, seen.own, served)
+    assert f"{name}.html" in costs and len(costs) > 5
+    assert too_heavy(costs, FIRST_VISIT) == []
+    assert (
+        too_heavy({path: size for path, size in costs.items() if path not in everywhere}, FURTHER_PAGE) == []
+    )
+    assert not [path for path in costs if "searchindex" in path]
+
+
+@pytest.mark.browser
+def test_a_page_that_is_too_heavy_is_seen(site, served, visit):
+    noise = base64.b64encode(random.Random(0).randbytes(300_000)).decode()
+    page = site / "heavy.html"
+    page.write_text(f"<!doctype html><title>x</title><p>{noise}</p><img src='_static/heavy.bin' alt='x'>")
+    (site / "_static" / "heavy.bin").write_bytes(random.Random(1).randbytes(300_000))
+    try:
+        seen = visit(f"{served}heavy.html")
+        costs = wire_bytes(site, seen.own, served)
+    finally:
+        page.unlink()
+        (site / "_static" / "heavy.bin").unlink()
+    assert 300_000 < costs["heavy.html"] < 310_000 and costs["_static/heavy.bin"] >= 300_000
+    assert "heavy.html 30" in too_heavy(costs, FIRST_VISIT)[0]
+    assert too_heavy({"heavy.html": FURTHER_PAGE}, FURTHER_PAGE) == []
+
+
+def test_what_is_text_counts_as_it_is_sent(site, served):
+    (name,) = wire_bytes(site, [f"{served}{SMALL}.html?x=1#y"], served)
+    size = wire_bytes(site, [f"{served}{SMALL}.html"], served)[name]
+    assert size < (site / name).stat().st_size / 2
+    assert wire_bytes(site, ["data:text/plain,x", f"{served}none.html"], served) == {}
 
 
 def test_the_site_carries_no_script_that_loads_scripts(site):

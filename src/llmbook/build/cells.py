@@ -123,9 +123,9 @@ def _hung(match: re.Match[str]) -> str:
     lines = code.removeprefix("<span></span>").split("\n")
     lines = lines[:-1] if lines[-1] == "" else lines
     ends = ["\n"] * (len(lines) - 1) + [""]
-    boxes = "".join(_line(line, end) for line, end in zip(lines, ends, strict=True))
+    boxes = "".join(line(code, end) for code, end in zip(lines, ends, strict=True))
     printed = {"stream", "text_plain"} & set((match["box"] or "").split())
-    width = columns([_plain(line) for line in lines]) if printed else 0
+    width = columns([_plain(code) for code in lines]) if printed else 0
     head = match[0][: match.start("code") - match.start()]
     if width:
         kind = ' class="wide"' if width > PHONE else ""
@@ -133,11 +133,12 @@ def _hung(match: re.Match[str]) -> str:
     return f"{head}{boxes}</pre>"
 
 
-def _line(line: str, end: str) -> str:
-    text = _plain(line)
+def line(code: str, end: str = "\n", more: str = "") -> str:
+    """A line of highlighted code in a box that knows how far in it begins; ``more`` are other attributes."""
+    text = _plain(code)
     depth = len(text) - len(text.lstrip(" ")) if text.strip() else 0
     style = f' style="--in:{depth}"' if depth else ""
-    return f'<span class="ln"{style}>{line}{end}</span>'
+    return f'<span class="ln"{more}{style}>{code}{end}</span>'
 
 
 def _plain(line: str) -> str:

@@ -2,7 +2,7 @@
 
 Each formula becomes HTML for the eye and MathML for screen readers. KaTeX runs in one Node process that answers line by
 line; a formula that it cannot read is a warning, and so fails the build. Pages with formulas load KaTeX's style sheet
-and those of its fonts that they use.
+and those of its fonts that they use, cut down to the characters that stand in the book.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Callable
 from functools import lru_cache
 from html import escape
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,12 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
-from llmbook.build import npm
+from llmbook.build import fonts, npm
 
 SCRIPT = npm.HERE / "typeset.js"
 CSS = "katex/katex.css"
 CLASSES = "math notranslate nohighlight"
-_OTHER_FORMATS = re.compile(r',url\([^)]*\.(?:woff|ttf)\) format\("[^"]*"\)')
+_SOURCES = re.compile(r"src:url\((fonts/[\w-]+)\.woff2\)[^}]*")
 _SPACES = re.compile(r"\s+")
 log = logging.getLogger(__name__)
 
@@ -124,23 +125,52 @@ def _load(
         app.add_css_file(CSS)
 
 
-def copy_katex(static: Path) -> None:
-    """Put KaTeX's style sheet and fonts (woff2, which every browser knows) into the site."""
+class _Glyphs(HTMLParser):
+    """Collects the characters that stand in formulas, as they are drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self._depth = 0  # of spans, from the one that holds what is drawn
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "span" and (self._depth or ("class", "katex-html") in attrs):
+            self._depth += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        self._depth -= tag == "span" and self._depth > 0
+
+    def handle_data(self, data: str) -> None:
+        if self._depth:
+            self.found.update(data)
+
+
+def glyphs(page: str) -> set[str]:
+    """The characters that the formulas of a page are drawn with.
+
+    >>> sorted(glyphs("text " + typeset("a^2 + b")) - {"\u200b"})
+    ['+', '2', 'a', 'b']
+    """
+    reader = _Glyphs()
+    if "katex-html" in page:
+        reader.feed(page)
+    return reader.found
+
+
+def copy_katex(static: Path, used: set[str]) -> None:
+    """Put KaTeX's style sheet and fonts into the site; of the fonts, just the characters ``used``."""
     source, target = npm.install() / "katex" / "dist", static / "katex"
-    (target / "fonts").mkdir(parents=True, exist_ok=True)
-    css = _OTHER_FORMATS.sub("", (source / "katex.min.css").read_text(encoding="utf-8"))
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "fonts").mkdir(parents=True)
+    css = _SOURCES.sub(
+        r"src:url(\1.woff) format(\"woff\")", (source / "katex.min.css").read_text(encoding="utf-8")
+    )
     (static / CSS).write_text(css, encoding="utf-8")
-    for font in source.glob("fonts/*.woff2"):
-        shutil.copy(font, target / "fonts")
-
-
-def _before(app: Sphinx) -> None:
-    if app.builder.format == "html":
-        copy_katex(Path(app.outdir) / "_static")
+    for font in source.glob("fonts/*.ttf"):
+        (target / "fonts" / f"{font.stem}.woff").write_bytes(fonts.subset(font, map(ord, used)))
 
 
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_html_math_renderer("katex", (_inline, None), (_block, None))
-    app.connect("builder-inited", _before)
     app.connect("html-page-context", _load)

@@ -1,16 +1,14 @@
 """A Sphinx extension: nothing from other hosts, light pages, and what the theme lacks in accessibility.
 
 It swaps FontAwesome's 1.5 MB script for the few icons that are used (a font of some kilobytes inside a style sheet),
-and repairs the theme's HTML once pages are written. The other parts of the extension are set up here: `cells`, `heads`,
-`mathematics`.
+and repairs the theme's HTML once pages are written. The other parts of the extension are set up here: `cells`,
+`code_pages`, `heads`, `mathematics`.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
-import logging
 import re
 import shutil
 from collections.abc import Iterable
@@ -20,7 +18,7 @@ from typing import Any
 import pydata_sphinx_theme
 from sphinx.application import Sphinx
 
-from llmbook.build import cells, figures, heads, mathematics
+from llmbook.build import cells, code_pages, figures, fonts, frames, heads, mathematics
 
 ICON_CSS = "llmbook-icons.css"
 LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
@@ -41,7 +39,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", _configure)
     app.connect("build-finished", _finish, priority=900)
-    for part in (cells, figures, heads, mathematics):
+    for part in (cells, code_pages, figures, heads, mathematics):
         part.setup(app)
     app.add_css_file(ICON_CSS)
     app.add_config_value("llmbook_assets", "", "html")
@@ -70,13 +68,21 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     used: set[str] = set()
+    shared, drawn = False, set[str]()
     for path in out.rglob("*.html"):
         if "_static" in path.relative_to(out).parts:
             continue
         text = path.read_text(encoding="utf-8")
         used.update(_ICON_NAME.findall(text))
-        if (better := polish(text)) != text:
+        better = frames.share(polish(text))
+        shared |= frames.FRAME in better
+        drawn |= mathematics.glyphs(better)
+        if better != text:
             path.write_text(better, encoding="utf-8")
+    if drawn:
+        mathematics.copy_katex(out / "_static", drawn)
+    if shared:
+        frames.write(out / "_static")
     lighten(out / "_static", used)
 
 
@@ -117,18 +123,8 @@ def lighten(static: Path, used: Iterable[str]) -> None:
 
 def _font_face(font: Path, points: set[int]) -> str:
     """An ``@font-face`` rule that holds these code points' glyphs itself, so it works from a folder too."""
-    from fontTools import subset
-
-    logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
-    options = subset.Options(flavor="woff", layout_features=[], notdef_outline=False)
-    loaded = subset.load_font(str(font), options)
-    subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes=points)
-    subsetter.subset(loaded)
-    buffer = io.BytesIO()
-    subset.save_font(loaded, buffer, options)
     family, weight = _FONTS[font.stem]
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(fonts.subset(font, points)).decode()
     return (
         f'@font-face{{font-family:"{family}";font-weight:{weight};font-style:normal;font-display:block;'
         f'src:url(data:font/woff;base64,{data}) format("woff")}}'
