@@ -367,3 +367,40 @@ def _sanitised(text, read):
     for pattern, replacement in read((ROOT / "tests/notebooks/sanitize.cfg").read_text()):
         text = re.sub(pattern, replacement, text)
     return text
+
+
+# ---------------------------------------------------------------------------- chapters
+
+MAP = """\
+- {number: 1, title: A, line: A., pages: [alpha, planned]}
+- {number: 2, title: B, line: B., pages: [beta, gamma]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "says"),
+    [
+        (MAP.replace("beta, gamma", "gamma, beta"), "_toc.yml", "the order is alpha, gamma, beta"),
+        (MAP.replace(", gamma", ""), "gamma", "in no chapter"),
+        (MAP.replace("number: 2", "number: 3"), "chapters.yml", "numbered from 1"),
+    ],
+)
+def test_contents_and_map_of_chapters_have_to_agree(book, text, page, says):
+    (book / "book" / "chapters.yml").write_text(MAP)
+    assert check.check_chapters(book) == []
+    (book / "book" / "chapters.yml").write_text(text)
+    (problem,) = check.check_chapters(book)
+    assert problem.page == page and says in problem.message and problem in check.check_book(book)
+
+
+def test_the_cover_stands_in_front_of_all_chapters(book):
+    (book / "book" / "chapters.yml").write_text(MAP)
+    toc = (book / "_toc.yml").read_text()
+    (book / "_toc.yml").write_text(
+        toc.replace("root: book/alpha\nchapters:", "root: book/index\nchapters:\n  - file: book/alpha")
+    )
+    assert check.check_chapters(book) == []
+
+
+def test_a_book_without_a_map_has_nothing_to_agree_with(book):
+    assert check.check_chapters(book) == []

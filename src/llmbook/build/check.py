@@ -41,12 +41,12 @@ class Problem:
 
 
 def check_book(root: Path) -> list[Problem]:
-    """Every check of every page, of ``_toc.yml`` and of ``book/systems.yml``."""
+    """Every check of every page, of ``_toc.yml``, ``book/chapters.yml`` and ``book/systems.yml``."""
     found = check_toc(root)
     for path in pages.book_pages(root):
         found += check_page(path, root)
     found += [Problem(page, None, message) for page, message in artefacts.old_records(root)]
-    return found + check_compared(root) + check_systems(root)
+    return found + check_compared(root) + check_chapters(root) + check_systems(root)
 
 
 def check_page(path: Path, root: Path) -> list[Problem]:
@@ -171,6 +171,30 @@ def check_toc(root: Path) -> list[Problem]:
     for path in pages.book_pages(root):
         if f"{pages.BOOK}/{path.stem}" not in entries:
             found.append(Problem(path.stem, None, f"it is not listed in {pages.TOC}"))
+    return found
+
+
+def check_chapters(root: Path) -> list[Problem]:
+    """``_toc.yml`` has the pages of ``book/chapters.yml`` that are there, all of them, in the same order."""
+    from llmbook.index import chapters
+
+    path = root / pages.BOOK / chapters.FILE
+    if not path.is_file():
+        return []
+    try:
+        planned = [page for chapter in chapters.load(path) for page in chapter.pages]
+    except ValueError as error:
+        return [Problem(chapters.FILE, None, str(error))]
+    there = [Path(name).with_suffix("").name for name in pages.toc_files(root)]
+    there = there[1:] if there[:1] == ["index"] else there  # the cover is in front of all chapters
+    found = [
+        Problem(page, None, f"it is in no chapter of {chapters.FILE}")
+        for page in there
+        if page not in planned
+    ]
+    wanted = [page for page in planned if page in there]
+    if not found and there != wanted:
+        found.append(Problem(pages.TOC, None, f"by {chapters.FILE} the order is {', '.join(wanted)}"))
     return found
 
 

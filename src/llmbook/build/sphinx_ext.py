@@ -2,7 +2,7 @@
 
 It swaps FontAwesome's 1.5 MB script for the few icons that are used (a font of some kilobytes inside a style sheet),
 and repairs the theme's HTML once pages are written. The other parts of the extension are set up here: `cells`,
-`code_pages`, `heads`, `mathematics`.
+`code_pages`, `heads`, `mathematics`, `numbers`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import pydata_sphinx_theme
 from sphinx.application import Sphinx
 
-from llmbook.build import cells, code_pages, figures, fonts, frames, heads, mathematics
+from llmbook.build import cells, code_pages, figures, fonts, frames, heads, mathematics, numbers
 
 ICON_CSS = "llmbook-icons.css"
 LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
@@ -39,7 +39,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", _configure)
     app.connect("build-finished", _finish, priority=900)
-    for part in (cells, code_pages, figures, heads, mathematics):
+    for part in (cells, code_pages, figures, heads, mathematics, numbers):
         part.setup(app)
     app.add_css_file(ICON_CSS)
     app.add_config_value("llmbook_assets", "", "html")
