@@ -1,6 +1,6 @@
-"""A checker of a page's figures in the browser: described, legible, whole, in colours that can be told from the page."""
+"""A checker of a page's figures in the browser: described, legible, whole, in colours that stand out."""
 
-LEAST = 9  # CSS pixels of text; half a pixel is lost to rounding nowhere
+LEAST = 9  # CSS pixels of text
 
 # Per figure: what it says to a screen reader; per text: its size on the screen, that nothing cuts it, and its contrast
 # with the topmost area drawn before it, or the page. Numbers along an axis must not touch.

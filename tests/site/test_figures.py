@@ -51,7 +51,9 @@ def plant(site, served, visit, html):
     """The small page with this figure in it."""
     text = (site / f"{SMALL}.html").read_text(encoding="utf-8")
     used = set(re.findall(r"var\(--fig-([a-z0-9-]+),", html))
-    planted = text.replace("</head>", f"<style>{figures.style(used)}</style></head>").replace("</article>", html + "</article>")
+    planted = text.replace("</head>", f"<style>{figures.style(used)}</style></head>").replace(
+        "</article>", html + "</article>"
+    )
     return visit(f"{served}{SMALL}.html", html=planted)
 
 
