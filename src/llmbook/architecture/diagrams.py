@@ -8,6 +8,7 @@ as data flow in the papers' own figures (Vaswani et al. 2017, figure 1).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llmbook.core.models.config import Config
@@ -15,32 +16,16 @@ from llmbook.core.models.config import Config
 if TYPE_CHECKING:
     from llmbook.core.show.plotting import Axes
 
-MIDDLE, NOTE, SKIP = 2.6, 4.5, 0.6  # x of the boxes, of what is written beside them, of the residual lines
-
-
-def box(ax: Axes, y: float, text: str, color: str, x: float = MIDDLE) -> Axes:
-    """A box with a name in it, centred at (x, y)."""
-    left, right, low, high = x - 1.35, x + 1.35, y - 0.33, y + 0.33
-    ax.fill([left, right, right, left], [low, low, high, high], color=color, zorder=3)
-    ax.text(x, y - 0.02, text, ha="center", va="center", color="white", fontweight="bold", zorder=4)
-    return ax
-
-
-def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> Axes:
-    """An arrow between two points."""
-    ax.annotate(
-        "", end, start, arrowprops={"arrowstyle": "-|>", "color": "#222222", "shrinkA": 0, "shrinkB": 0}
-    )
-    return ax
+MIDDLE, NOTE, SKIP = 2.4, 4.2, 0.5  # x of the boxes, of what is written beside them, of the residual lines
 
 
 def residual_sum(ax: Axes, y_from: float, y_to: float) -> Axes:
     """A line that leaves the stream at ``y_from``, runs past what is between, and is added at ``y_to``."""
-    ax.plot([MIDDLE, SKIP, SKIP], [y_from, y_from, y_to], color="#222222", linewidth=1.2)
-    arrow(ax, (SKIP, y_to), (MIDDLE - 0.18, y_to))
-    ring = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "#222222"}
-    ax.text(MIDDLE, y_to, "+", ha="center", va="center", fontsize=10, bbox=ring, zorder=5)
-    return ax
+    from llmbook.core.show.drawing import arrow, circle
+    from llmbook.core.show.plotting import INK
+
+    ax.plot([MIDDLE, SKIP, SKIP], [y_from, y_from, y_to], color=INK, linewidth=1.3)
+    return arrow(ax, (SKIP, y_to), circle(ax, MIDDLE, y_to, "+", color=INK, radius=0.28))
 
 
 def machine(ax: Axes, c: Config, parameters: Mapping[str, int]) -> Axes:
@@ -48,32 +33,35 @@ def machine(ax: Axes, c: Config, parameters: Mapping[str, int]) -> Axes:
 
     ``parameters`` holds the number of weights under "embedding", "attention", "feed-forward".
     """
-    from llmbook.core.show.plotting import BLUE, GREEN, INK, RED
+    from llmbook.core.show.drawing import arrow, box
+    from llmbook.core.show.plotting import BLUE, GREEN, INK, RED, SKY
 
-    million = {name: f"{n / 1e6:.0f} million weights in all" for name, n in parameters.items()}
-    ax.fill([0.2, 10.0, 10.0, 0.2], [2.65, 2.65, 8.75, 8.75], color="#eef3f7", zorder=0)
-    ax.text(
-        9.8, 8.4, f"× {c.n_layer} blocks", ha="right", va="center", fontsize=11, fontweight="bold", color=INK
-    )
-    arrow(ax, (MIDDLE, 0.45), (MIDDLE, 11.75))
+    million = {name: f"\n{n / 1e6:.0f} million weights in all" for name, n in parameters.items()}
+    ax.fill([0.15, 10.1, 10.1, 0.15], [2.65, 2.65, 8.85, 8.85], color=SKY, alpha=0.12, linewidth=0, zorder=0)
+    ax.text(9.9, 8.45, f"× {c.n_layer} blocks", ha="right", va="center", fontweight="bold")
     rows = [
         (0.2, "token numbers", None, "T numbers"),
-        (1.5, "embedding", BLUE, f"T vectors of {c.n_embd}; {million['embedding']}"),
+        (1.5, "embedding", BLUE, f"T vectors of {c.n_embd}{million['embedding']}"),
         (3.7, "norm", INK, ""),
-        (4.6, "attention", GREEN, f"tokens exchange, {c.n_head} heads; {million['attention']}"),
+        (4.65, "attention", GREEN, f"tokens exchange, {c.n_head} heads{million['attention']}"),
         (6.6, "norm", INK, ""),
-        (7.5, "feed-forward", RED, f"each on its own, {c.d_ff:,} wide; {million['feed-forward']}"),
+        (7.55, "feed-forward", RED, f"each on its own, {c.d_ff:,} wide{million['feed-forward']}"),
         (9.4, "norm", INK, ""),
-        (10.3, "output layer", BLUE, "the embedding again" if c.tied else million["output"]),
-        (11.2, "softmax", INK, f"T distributions over {c.vocab_size:,} tokens"),
+        (10.35, "output layer", BLUE, "the embedding again" if c.tied else million["output"].strip()),
+        (11.3, "softmax", INK, f"T distributions over {c.vocab_size:,} tokens"),
     ]
     for y, name, color, note in rows:
         if color is None:
             ax.text(MIDDLE, y, name, ha="center", va="center")
         else:
-            box(ax, y, name, color)
-        ax.text(NOTE, y, note, ha="left", va="center", fontsize=9)
-    for y_from, y_to in ((3.0, 5.5), (6.0, 8.35)):
+            box(ax, MIDDLE, y, name, color=color, width=2.7, height=0.66)
+        ax.text(NOTE, y, note, ha="left", va="center")
+    below = [0.2, 1.5, 3.7, 4.65, 5.55, 6.6, 7.55, 8.4, 9.4, 10.35, 11.3, 11.95]
+    for low, high in pairwise(below):
+        lift = {0.2: 0.3, 5.55: 0.28, 8.4: 0.28}.get(low, 0.33)
+        drop = {5.55: 0.28, 8.4: 0.28, 11.95: 0.0}.get(high, 0.33)
+        arrow(ax, (MIDDLE, low + lift), (MIDDLE, high - drop))
+    for y_from, y_to in ((2.95, 5.55), (6.0, 8.4)):
         residual_sum(ax, y_from, y_to)
     ax.set(xlim=(0, 10.2), ylim=(-0.1, 12))
     ax.axis("off")

@@ -66,7 +66,7 @@ def setup(app: Sphinx) -> None:
 def chapter(name: str, root: Path) -> str:
     """The number of a page's chapter in ``book/chapters.yml``; its sections have a letter too. Other pages: "".
 
-    ``name`` is as in ``_toc.yml``: ``book/history`` is "2", ``book/neural_networks``, the second page of chapter 1, "1b".
+    ``name`` is as in ``_toc.yml``: ``book/history`` is "2"; ``book/neural_networks``, second in chapter 1, "1b".
     """
     path = root / BOOK / "chapters.yml"
     for row in yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []:
