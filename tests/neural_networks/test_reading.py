@@ -124,3 +124,48 @@ def test_a_bare_string_is_not_a_list_of_letters():
         nets.bag_of_words("to be")
     with pytest.raises(ValueError, match="n_feature is 0"):
         nets.bag_of_words(["to be"], n_feature=0)
+    with pytest.raises(ValueError, match="n_feature is 0"):
+        nets.collisions(["to be"], n_feature=0)
+    for call in (nets.collisions, nets.frequent_words):
+        with pytest.raises(ValueError, match="texts is the string"):
+            call("to be")
+
+
+# ------------------------------------------------------------------------------ a column each, or a shared one
+
+
+def test_in_a_vocabulary_each_word_has_its_own_column_and_others_none():
+    words = ["cup", "shares"]
+    counts = reading.word_counts(["the cup, the CUP", "shares", "bank"], vocabulary=words)
+    assert counts.tolist() == [[2, 0], [0, 1], [0, 0]]
+    assert reading.word_counts(["the cup", "a"], n_feature=1).tolist() == [[2], [1]]
+    one, other = nets.bag_of_words(["cup bank", "cup bread"], vocabulary=words)
+    np.testing.assert_array_equal(one, other)
+
+
+def test_the_frequent_words_are_the_most_frequent_ties_in_alphabetical_order():
+    assert nets.frequent_words(["b a a", "c a b d"], size=3) == ["a", "b", "c"]
+    for size in (0, 9):
+        with pytest.raises(ValueError, match="there are 2 different words"):
+            nets.frequent_words(["b a"], size=size)
+
+
+def test_collisions_are_those_that_counting_finds():
+    texts = corpora.news()[0].text, corpora.news()[900].text
+    columns: dict[int, set[str]] = {}
+    for text in texts:
+        for word in reading.words(text):
+            columns.setdefault(int(np.flatnonzero(reading.word_counts([word], 64)[0])[0]), set()).add(word)
+    found = nets.collisions(texts, 64)
+    assert found.n_word == len({w for ws in columns.values() for w in ws}) and found.n_column == 64
+    assert found.n_sharing == sum(len(ws) for ws in columns.values() if len(ws) > 1)
+    assert found.fullest == max(map(len, columns.values()))
+    assert 0 < found.drowned < 1
+
+
+def test_in_1024_columns_every_word_of_the_news_shares_and_in_a_vocabulary_of_1024_none():
+    train = nets.split_news().train.texts
+    found = nets.collisions(train)
+    assert found.n_sharing == found.n_word > 20_000 and found.fullest > 20
+    counts = reading.word_counts(train[:50], vocabulary=nets.frequent_words(train))
+    assert counts.shape == (50, 1024)

@@ -2,7 +2,7 @@
 
 ``MLP`` is that of Rumelhart, Hinton & Williams 1986 (doi:10.1038/323533a0); ``fit`` is plain gradient descent.
 
-Left out on purpose: momentum, regularisation, convolution. Optimizers have their own page.
+Left out on purpose: regularisation, convolution; momentum and Adam stand in ``optimizers``.
 
 Shapes: N examples, I inputs, O outputs of a layer, K classes.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from llmbook.neural_networks.activations import activate, check_activation
 from llmbook.neural_networks.autograd import (
     Array,
     Numbers,
@@ -37,8 +38,7 @@ class MLP:
     biases: list[Array] = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.activation not in ("relu", "tanh", "sigmoid", "none"):
-            raise ValueError(f"activation is {self.activation!r}; choose relu, tanh, sigmoid or none")
+        check_activation(self.activation)
         if len(self.sizes) < 2 or min(self.sizes) < 1:
             raise ValueError(
                 f"sizes is {self.sizes}; give at least an input and an output size, each at least 1"
@@ -48,17 +48,17 @@ class MLP:
         self.weights = [Array(rng.normal(0, self.gain / math.sqrt(i), (i, o))) for i, o in pairs]
         self.biases = [Array(np.zeros(o)) for _, o in pairs]
 
-    def layers(self, x: Numbers) -> list[Array]:
+    def layers(self, x: Array | Numbers) -> list[Array]:
         """The output of every layer, the logits (N, K) last."""
         h, outputs = lift(x), []
         for i, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             h = h @ w + b  # (N, I) -> (N, O)
-            if i < len(self.weights) - 1 and self.activation != "none":
-                h = getattr(h, self.activation)()
+            if i < len(self.weights) - 1:
+                h = activate(self.activation, h)
             outputs.append(h)
         return outputs
 
-    def __call__(self, x: Numbers) -> Array:
+    def __call__(self, x: Array | Numbers) -> Array:
         return self.layers(x)[-1]
 
     def predict(self, x: Numbers) -> np.ndarray:
