@@ -28,6 +28,7 @@ FEW_USERS: dict[str, str] = {
     "llmbook.core.show.predict": "every page is about to ask its questions with it",
     "llmbook.core.show.sliders": "every page that shows stored results is about to move through them with it",
     "llmbook.core.show.drawing": "history and neural_networks are about to draw with it",
+    "llmbook.core.show.live": "every page may hold the live model; the first ones are being written",
 }
 
 

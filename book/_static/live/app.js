@@ -44,10 +44,7 @@ function loader(stage) {
     stage.dataset.asked = "";
     load();
   });
-  const stop = button("Cancel", () => {
-    cancel();
-    begin.focus();
-  });
+  const stop = button("Cancel", cancel);
   const bar = make("progress", { "aria-label": "Loading the model" });
   const status = make("p", { class: "llmbook-live-status", role: "status" });
   const offer = make("div", { class: "llmbook-live-loader" }, begin, bar, stop, words, status);
@@ -55,6 +52,7 @@ function loader(stage) {
     const { state, config, cached, done, total, text } = engine;
     const loading = state === "loading";
     const asked = "asked" in stage.dataset; // only the widget whose button was pressed speaks
+    const held = offer.contains(document.activeElement);
     begin.hidden = loading;
     bar.hidden = stop.hidden = !loading || !asked;
     if (config) begin.textContent = offerText(config, cached, state);
@@ -63,7 +61,7 @@ function loader(stage) {
     words.textContent = loading && asked ? `${megabytes(done)} of ${megabytes(total)}` : "";
     const said = loading && !asked ? "The model is loading, for all of this page." : text;
     if (status.textContent !== said) status.textContent = said;
-    if (loading && asked && document.activeElement === document.body) stop.focus({ preventScroll: true });
+    if (held) (loading ? stop : begin).focus({ preventScroll: true }); // the button that had the focus may be gone
     if (state === "idle" || state === "failed") delete stage.dataset.asked;
   };
   engine.addEventListener("change", show);

@@ -27,7 +27,7 @@ export function field(label, control) {
 /** A labelled slider that shows its value; `write(value)` is what it shows, and what a screen reader says. */
 export function slider(label, { min, max, step, value, write, oninput }) {
   const input = make("input", { type: "range", min, max, step, id: newId() });
-  const output = make("output", { for: input.id });
+  const output = make("span", { class: "llmbook-live-value", "aria-hidden": "true" }); // the slider itself says it
   const show = () => {
     output.textContent = write(Number(input.value));
     input.setAttribute("aria-valuetext", output.textContent);

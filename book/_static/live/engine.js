@@ -29,13 +29,13 @@ function tell(state, changes = {}) {
 }
 
 const place = (name) => new URL(name, import.meta.url).href;
-const modelKey = () => `${place(engine.config.model)}?v=${engine.config.version}`;
+const keyOf = (name) => `${place(name)}?v=${engine.config.version}`;
 
 /** Say what there is to load, and look whether this browser has it already. */
 export async function configure(config) {
   engine.config = config;
   try {
-    engine.cached = Boolean(await (await caches.open(STORE)).match(modelKey()));
+    engine.cached = Boolean(await (await caches.open(STORE)).match(keyOf(config.model)));
   } catch {
     engine.cached = false; // no Cache Storage here: the file is then fetched each time
   }
@@ -51,7 +51,8 @@ export async function load() {
   const { signal } = abort;
   tell("loading", { text: "Fetching the model", done: 0, total: engine.config.size });
   try {
-    const blob = await fetchModel(signal);
+    const { model, size } = engine.config;
+    const blob = await get(model, signal, { size, onDone: (done) => tell("loading", { done }) });
     tell("loading", { text: "Starting the model", done: blob.size });
     await start(blob, signal);
     tell("ready", { text: "" });
@@ -73,31 +74,27 @@ export async function forget() {
   tell(engine.state, { cached: false });
 }
 
-async function fetchModel(signal) {
+/** A file of the site as a Blob, from the browser's cache if it is there, else fetched and kept. */
+async function get(name, signal, { size = null, type = "", onDone = () => {} } = {}) {
   const store = await caches.open(STORE).catch(() => null);
-  const kept = await store?.match(modelKey());
-  if (kept) {
-    const blob = await kept.blob();
-    if (blob.size === engine.config.size) return blob;
-    await store.delete(modelKey());
-  }
-  const blob = await download(signal);
+  const key = keyOf(name);
+  const kept = await (await store?.match(key))?.blob();
+  if (kept && (size === null || kept.size === size)) return new Blob([kept], { type });
+  const blob = new Blob(await download(name, signal, size, onDone), { type });
   try {
-    for (const old of await store.keys()) await store.delete(old);
-    await store.put(modelKey(), new Response(blob));
-    engine.cached = true;
+    for (const old of await store.keys()) if (!old.url.endsWith(key.split("?")[1])) await store.delete(old);
+    await store.put(key, new Response(blob));
+    if (name === engine.config.model) engine.cached = true;
   } catch {
-    // full, or not allowed: it works all the same, and is fetched again next time
+    // no room, or not allowed: it works all the same, and is fetched again next time
   }
   return blob;
 }
 
-async function download(signal) {
-  const answer = await fetch(place(engine.config.model), { signal, cache: "no-store" });
+async function download(name, signal, size, onDone) {
+  const answer = await fetch(place(name), { signal, cache: "no-store" });
   if (!answer.ok) {
-    throw new LiveError(
-      `The model's file is not on this site (${engine.config.model}: ${answer.status}). Whoever built the site left it out.`,
-    );
+    throw new LiveError(`A file of the model is not on this site (${name}: ${answer.status}). Whoever built the site left it out.`);
   }
   const parts = [];
   let done = 0;
@@ -105,25 +102,37 @@ async function download(signal) {
     const part = await reader.read();
     if (part.done) break;
     parts.push(part.value);
-    done += part.value.length;
-    tell("loading", { done });
+    onDone((done += part.value.length));
   }
-  if (done !== engine.config.size) {
-    throw new LiveError(`The model arrived incomplete: ${done} of ${engine.config.size} bytes. Try again.`);
+  if (size !== null && done !== size) throw new LiveError(`The model arrived incomplete: ${done} of ${size} bytes. Try again.`);
+  return parts;
+}
+
+/** Whether this browser lacks two parts of WebAssembly that the better program needs, as Safari does. */
+function needsCompat() {
+  if (/Firefox\//.test(navigator.userAgent)) return false; // it does well without one of them
+  try {
+    new WebAssembly.Memory({ address: "i64", initial: 1n });
+    return !WebAssembly.Suspending;
+  } catch {
+    return true;
   }
-  return new Blob(parts);
 }
 
 async function start(blob, signal) {
-  engine.vocabulary = readVocabulary(await blob.slice(0, HEAD).arrayBuffer());
+  const compat = needsCompat();
+  const wasm = await get(compat ? "wllama-compat.wasm" : "wllama.wasm", signal, { type: "application/wasm" });
   const { Wllama } = await import("./wllama.js");
+  engine.vocabulary = readVocabulary(await blob.slice(0, HEAD).arrayBuffer());
   signal.throwIfAborted();
   const silent = Object.fromEntries(["debug", "log", "warn", "error"].map((name) => [name, () => {}]));
-  wllama = new Wllama({ default: place("wllama.wasm") }, { suppressNativeLog: true, logger: silent });
-  // For Safari, which lacks two parts of WebAssembly; without this line the library would ask another host for them.
-  wllama.setCompat({ worker: place("wllama-compat.js"), wasm: place("wllama-compat.wasm") });
+  const program = URL.createObjectURL(wasm);
+  wllama = new Wllama({ default: program }, { suppressNativeLog: true, logger: silent });
+  // Said in any case: left alone, the library would ask another host for it.
+  wllama.setCompat(compat ? { worker: place("wllama-compat.js"), wasm: program } : null);
   const cancelled = new Promise((_, refuse) => signal.addEventListener("abort", () => refuse(signal.reason)));
-  await Promise.race([wllama.loadModel([blob], { n_ctx: N_CTX, n_gpu_layers: 0, n_parallel: 1, warmup: false }), cancelled]);
+  const settings = { n_ctx: N_CTX, n_gpu_layers: 0, n_parallel: 1, warmup: false };
+  await Promise.race([wllama.loadModel([blob], settings), cancelled]).finally(() => URL.revokeObjectURL(program));
 }
 
 async function drop() {
@@ -135,13 +144,13 @@ async function drop() {
 function explain(problem) {
   if (problem instanceof LiveError) return problem.message;
   const words = `${problem?.name}: ${problem?.message ?? problem}`;
+  if (/NetworkError|Failed to fetch|^TypeError|import/.test(words)) return "A file of the model did not arrive. Try again.";
   if (/memory|allocat|RangeError/i.test(words)) {
     return "Your browser did not give the model the memory that it needs, about half a gigabyte. Close some tabs and try again, or read on: the page does not need it.";
   }
-  if (/WebAssembly|CompileError|wasm|memory64|import/i.test(words)) {
+  if (/WebAssembly|CompileError|LinkError|wasm/i.test(words)) {
     return `Your browser cannot run the model's program (${words.slice(0, 120)}). A current Chrome, Edge, Firefox or Safari can.`;
   }
-  if (/NetworkError|Failed to fetch|TypeError/.test(words)) return "The model's file did not arrive: the network was lost. Try again.";
   return `The model did not start (${words.slice(0, 160)}). Try again, or read on: the page does not need it.`;
 }
 

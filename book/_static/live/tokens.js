@@ -149,13 +149,13 @@ function decoded(bytes) {
   }
 }
 
-/** Text with its spaces and line ends made visible. */
+/** Text with its spaces and line ends made visible, and whatever else would not be seen. */
 export function visible(text) {
   return text
     .replaceAll(" ", "␣")
     .replaceAll("\n", "⏎")
     .replaceAll("\t", "⇥")
-    .replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (c) => `⟨${c.codePointAt(0).toString(16).toUpperCase()}⟩`);
+    .replace(/[\p{Cc}\p{Cf}\p{Z}\ufffd]/gu, (c) => `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 }
 
 /**

@@ -104,7 +104,7 @@ function drawBars(list, { text, ids, p }, shaped, append) {
   const key = `${text}\n${ids.slice(0, N_BARS)}`;
   if (list.dataset.key !== key) {
     const focused = list.contains(document.activeElement);
-    list.dataset.key = key;
+    Object.assign(list.dataset, { key, text });
     list.replaceChildren(...Array.from(ids.slice(0, N_BARS), (id) => make("li", {}, barButton(id, append))));
     if (focused) list.querySelector("button")?.focus({ preventScroll: true });
   }

