@@ -5,12 +5,14 @@
     DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
   }
   // Whatever scrolls sideways can be reached with Tab and moved with the arrow keys.
-  const scrollers = "pre, div.math, .cell_output .output, .llmbook-table, .llmbook-panel";
+  const scrollers =
+    "pre, div.math, .cell_output .output, .llmbook-table, .llmbook-panel, .bd-article [style*='overflow-x:auto']";
   const reach = () => document.querySelectorAll(scrollers).forEach((box) => {
     if (box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1) box.tabIndex = 0;
   });
   addEventListener("load", reach);
   addEventListener("resize", reach);
+  addEventListener("input", () => requestAnimationFrame(reach)); // a slider shows another frame
   // Frames of interactive attention ask for the libraries that they draw with: one file, loaded for the first of them.
   let libraries;
   addEventListener("message", async (event) => {

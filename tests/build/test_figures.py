@@ -124,7 +124,9 @@ def page(tmp_path_factory):
     shutil.copy(ROOT / "_config.yml", root)
     shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/one\nchapters:\n  - file: book/two\n")
-    (root / "book" / "chapters.yml").write_text("- {number: 1, pages: [one]}\n- {number: 2, pages: [two]}\n")
+    (root / "book" / "chapters.yml").write_text(
+        "- {number: 1, title: T, line: L., pages: [one]}\n- {number: 2, title: T, line: L., pages: [two]}\n"
+    )
     cells = [
         new_markdown_cell("# Two\n\nText."),
         cell(drawn(1), alt='Bars "a" & b', caption="They *differ*: see $x^2$."),
@@ -182,7 +184,8 @@ def test_every_colour_used_has_a_value_in_both_modes(page):
 def test_a_chapter_has_a_number_its_sections_a_letter_and_other_pages_neither(tmp_path):
     (tmp_path / "book").mkdir()
     assert figures.chapter("book/one", tmp_path) == ""
-    rows = "- {number: 1, pages: [one, more, most]}\n- {number: 2, pages: [two]}\n"
+    row = "- {{number: {}, title: T, line: L., pages: {}}}\n"
+    rows = row.format(1, "[one, more, most]") + row.format(2, "[two]")
     (tmp_path / "book" / "chapters.yml").write_text(rows)
     names = ("one", "more", "most", "two", "colophon")
     assert [figures.chapter(f"book/{name}", tmp_path) for name in names] == ["1", "1b", "1c", "2", ""]

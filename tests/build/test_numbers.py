@@ -36,19 +36,19 @@ def menu(root, name):
 
 
 def test_a_page_has_the_number_of_its_place_in_the_map_whatever_else_is_written(book):
-    assert numbers(book) == {"one": (1,), "later": (1, 1), "two": (1, 2), "planned": (2,), "three": (3,)}
+    assert numbers(book) == {"one": "1", "later": "1b", "two": "1c", "planned": "2", "three": "3"}
     build(book)
     assert headings(book, "one") == ["1. One"]
-    assert headings(book, "two") == ["1.2. Two", "A part"]
+    assert headings(book, "two") == ["1c. Two", "A part"]
     assert headings(book, "three") == ["3. Three"]
-    assert menu(book, "one")[:2] == ["1.2. Two", "3. Three"]
+    assert menu(book, "one")[:2] == ["1c. Two", "3. Three"]
 
 
 def test_a_changed_map_reaches_every_page(book):
     build(book)
     (book / "book" / "chapters.yml").write_text(MAP.replace("later, ", ""))
     build(book)
-    assert headings(book, "two")[0] == "1.1. Two" and menu(book, "three")[0] == "1.1. Two"
+    assert headings(book, "two")[0] == "1b. Two" and menu(book, "three")[0] == "1b. Two"
 
 
 def test_a_book_without_a_map_has_no_numbers(tmp_path):

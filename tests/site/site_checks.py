@@ -133,6 +133,8 @@ MATH = r"""() => {
     const found = [...document.querySelectorAll(".math")]
         .filter(math => !math.querySelector(".katex math") || math.querySelector(".katex-error"))
         .map(math => math.textContent.slice(0, 80));
+    const loaded = [...document.fonts].some(font => font.family.includes("KaTeX") && font.status === "loaded");
+    if (document.querySelector(".katex") && !loaded) found.push("KaTeX's fonts are not loaded");
     while (walk.nextNode()) {
         const raw = walk.currentNode.data.match(/\\[([]|\\(?:frac|sqrt|sum|math|text)[a-z]*|\$[^$\n]*\\[^$\n]*\$/);
         if (raw && !walk.currentNode.parentElement.closest("pre, code, script, style, .katex")) found.push(raw[0]);
@@ -142,7 +144,7 @@ MATH = r"""() => {
 
 
 def math_problems(page) -> list[str]:
-    """Formulas that were not typeset or have no MathML, and TeX that stands in the text as it was written."""
+    """Formulas that were not typeset, have no MathML or lack their fonts, and TeX in the text as it was written."""
     return page.evaluate(MATH)
 
 

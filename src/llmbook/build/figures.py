@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from llmbook.build.pages import BOOK
+from llmbook.build.numbers import numbers
 from llmbook.core.show import svg
 
 GROUND = {"light": "#ffffff", "dark": "#14181e"}  # the theme's page in each mode
@@ -64,16 +63,11 @@ def setup(app: Sphinx) -> None:
 
 
 def chapter(name: str, root: Path) -> str:
-    """The number of a page's chapter in ``book/chapters.yml``; its sections have a letter too. Other pages: "".
+    """The number of a page by ``book/chapters.yml``, see `llmbook.build.numbers`; "" for other pages.
 
     ``name`` is as in ``_toc.yml``: ``book/history`` is "2"; ``book/neural_networks``, second in chapter 1, "1b".
     """
-    path = root / BOOK / "chapters.yml"
-    for row in yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else []:
-        if (page := Path(name).name) in row["pages"]:
-            place = row["pages"].index(page)
-            return str(row["number"]) + ("abcdefgh"[place] if place else "")
-    return ""
+    return numbers(root).get(Path(name).name, "")
 
 
 class InlineFigures(SphinxPostTransform):

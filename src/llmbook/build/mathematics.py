@@ -162,9 +162,8 @@ def copy_katex(static: Path, used: set[str]) -> None:
     source, target = npm.install() / "katex" / "dist", static / "katex"
     shutil.rmtree(target, ignore_errors=True)
     (target / "fonts").mkdir(parents=True)
-    css = _SOURCES.sub(
-        r"src:url(\1.woff) format(\"woff\")", (source / "katex.min.css").read_text(encoding="utf-8")
-    )
+    css = (source / "katex.min.css").read_text(encoding="utf-8")
+    css = _SOURCES.sub(r'src:url(\1.woff) format("woff")', css)
     (static / CSS).write_text(css, encoding="utf-8")
     for font in source.glob("fonts/*.ttf"):
         (target / "fonts" / f"{font.stem}.woff").write_bytes(fonts.subset(font, map(ord, used)))

@@ -1,4 +1,4 @@
-"""Chapter numbers: ``book/chapters.yml`` says which page is chapter 3 and which is 5.1, whether or not all are written.
+"""Chapter numbers: ``book/chapters.yml`` says which page is chapter 3 and which is 5b, whether or not all are written.
 
 Sphinx numbers pages in the order in which they are there, so that a chapter would change its number when one before it
 is written. Here the number of a page is fixed; its headings have none.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -17,18 +19,18 @@ from sphinx.environment import BuildEnvironment
 from llmbook.build import pages
 from llmbook.index import chapters
 
-Number = tuple[int, ...]
+LETTERS = ascii_lowercase  # of the pages of a chapter; the first has none
 
 
-def numbers(root: Path) -> dict[str, Number]:
-    """Page -> number, for each page that is planned: ``{"overview": (1,), "neural_networks": (1, 1), ...}``.
+def numbers(root: Path) -> dict[str, str]:
+    """Page -> number, for each page that is planned: ``{"overview": "1", "neural_networks": "1b", ...}``.
 
     Nothing for a book without a map of chapters.
     """
     path = root / pages.BOOK / chapters.FILE
     listed = chapters.load(path) if path.is_file() else []
     return {
-        page: (chapter.number, place) if place else (chapter.number,)
+        page: f"{chapter.number}{LETTERS[place] if place else ''}"
         for chapter in listed
         for place, page in enumerate(chapter.pages)
     }
@@ -45,8 +47,9 @@ def _assign(app: Sphinx, env: BuildEnvironment) -> list[str]:
     found = {name: known[name] for name in sorted(env.found_docs) if name in known}
     for name, number in found.items():
         title, *headings = env.tocs[name].findall(nodes.reference)
-        title["secnumber"] = env.titles[name]["secnumber"] = number
-        env.toc_secnumbers[name] = {"": number, **{heading["anchorname"]: () for heading in headings}}
+        title["secnumber"] = env.titles[name]["secnumber"] = (number,)
+        own: tuple[Any, ...] = (number,)  # Sphinx joins the parts of a number by dots, whatever they are
+        env.toc_secnumbers[name] = {"": own, **{heading["anchorname"]: () for heading in headings}}
     before = getattr(env, "llmbook_numbers", {})
     env.llmbook_numbers = found  # type: ignore[attr-defined]
     return [name for name, number in found.items() if before.get(name) != number]
