@@ -94,7 +94,7 @@ def test_panels_stand_side_by_side_on_a_desktop_and_stack_on_a_phone(site, serve
 CROWDED = {"xticks": [0, 0.01, 1], "xticklabels": ["a long name", "another", "end"]}
 FAULTS = {
     "no description": lambda ax: None,
-    "has 5": lambda ax: ax.text(0.5, 0.5, "tiny", fontsize=6),
+    "“tiny” has": lambda ax: ax.text(0.5, 0.5, "tiny", fontsize=6),
     "overlap": lambda ax: ax.set(**CROWDED),
     "“pale” has a contrast of": lambda ax: ax.text(0.2, 0.5, "pale", color="#cccccc"),
     "“dark” has a contrast of": lambda ax: [ax.axvspan(0, 1, color=plot.BLUE), ax.text(0.2, 0.5, "dark")],
@@ -106,7 +106,7 @@ FAULTS = {
 @pytest.mark.parametrize("problem", FAULTS)
 def test_a_planted_fault_is_seen(site, served, visit, problem):
     html = figures.group(drawn(FAULTS[problem]), "" if problem == "no description" else "A figure")
-    if problem == "has 5":  # without the width below which a picture is scrolled instead of shrunk
+    if problem == "“tiny” has":  # without the width below which a picture is scrolled instead of shrunk
         html = re.sub(r"min-width:\d+px", "min-width:0", html)
     found = in_each(plant(site, served, visit, html))
     assert found and all(problem in one for one in found), found

@@ -1,9 +1,13 @@
 """Interactive attention: bertviz's head view and model view, without the network.
 
 bertviz (Vig, 2019, https://arxiv.org/abs/1906.05714) draws with d3 and jQuery, which it asks a public server
-for. Here its own page is built with ``html_action="return"``, the lines that ask are taken out, and the two
-libraries come from installed packages. Everything is compressed into one sandboxed frame (about 140 kB, plus
-the weights), so the same stored output works in the book, in Jupyter and in Colab, with or without a server.
+for. Here its own page is built with ``html_action="return"``, the lines that ask are taken out, and the little that
+it uses of the two is in small_d3.js. Everything is compressed into one sandboxed frame (about 10 kB, plus the
+weights), so the same stored output works in the book, in Jupyter and in Colab, with or without a server.
+
+All heads at once are a tangle: both views open on one head that does more than look at itself and the first token,
+where heads put what they do not need (Xiao et al. 2023, https://arxiv.org/abs/2309.17453). The table of all heads is
+drawn anew when the window changes, and what it enlarges stays inside.
 
 Left out on purpose: the neuron view, and sentence pairs.
 """
@@ -15,7 +19,6 @@ import gzip
 import html
 import re
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +26,49 @@ import torch
 from IPython.display import HTML
 from torch import Tensor
 
+_SMALL_D3 = Path(__file__).with_name("small_d3.js")
 MAX_TOKENS = 64  # more lines than this cannot be told apart, and the stored page grows with the square
 
 # bertviz's scripts begin with `require.config({...}); requirejs(['jquery', 'd3'], function ($, d3) {`
 _LOADER = re.compile(r"require\.config\(\{.*?\}\);\s*requirejs\(\[[^\]]*\],\s*function\s*\(", re.DOTALL)
 _OUTSIDE = re.compile(r"<script[^>]*\bsrc=[^>]*></script>")
 _RANDOM_ID = re.compile(r"bertviz-[0-9a-f]{32}")
-_WIDTH = "const DIV_WIDTH = 970;"  # the model view's fixed width, wider than a column of text
+_TALK = re.compile(r"^\s*console\.log\(.*\);?$", re.MULTILINE)
+# What is put in the place of some lines of bertviz's model view: its width is the window's, and what it enlarges stands
+# beside the table where there is room, else above it, so that it covers no thumbnail and loses no token.
+_MODEL_VIEW = {
+    "const DIV_WIDTH = 970;": "let DIV_WIDTH = 0, TABLE_WIDTH = 0, beside = false;",
+    "const DETAIL_WIDTH = 300;": "let DETAIL_WIDTH = 300;",
+    "const DETAIL_ATTENTION_WIDTH = 140;": "let DETAIL_ATTENTION_WIDTH = 140;",
+    "(DIV_WIDTH - axisSize)": "(TABLE_WIDTH - axisSize)",
+    "config.divHeight = Math.max(": "const table = config.numLayers * config.thumbnailHeight + axisSize;\n"
+    "config.divHeight = beside ? Math.max(table, config.detailHeight) : table + 12 + config.detailHeight; Math.max(",
+    "var posLeftText = x;": "x = beside ? TABLE_WIDTH + 8 : (DIV_WIDTH - DETAIL_WIDTH) / 2; var posLeftText = x;",
+    "renderDetailFrame(x, y, layerIndex);": "y = beside ? 1 : -10 - config.detailHeight;\n"
+    "renderDetailFrame(x, y, layerIndex);",
+    '.attr("width", DIV_WIDTH)': '.attr("width", DIV_WIDTH).attr("viewBox", '
+    "beside ? null : `0 ${-12 - config.detailHeight} ${DIV_WIDTH} ${config.divHeight}`)",
+    "        initialize();\n        render();\n": "        initialize();\n{redraw}",
+}
+_BESIDE = 560  # pixels: from this width on there is room beside the table
+# Draws once the window has a width, and anew when that changes; what was open stays open, at first the head chosen.
+_REDRAW = """
+        let open = [{layer}, {head}];
+        new ResizeObserver(() => {{
+            const width = Math.max(240, document.documentElement.clientWidth - 16);
+            if (width === DIV_WIDTH) return;
+            if (DIV_WIDTH) open = config.detail_layer == null ? null : [config.detail_layer, config.detail_head];
+            DIV_WIDTH = width;
+            beside = width >= {beside};
+            DETAIL_WIDTH = Math.min(300, width - 4);
+            DETAIL_ATTENTION_WIDTH = DETAIL_WIDTH - 2 * DETAIL_BOX_WIDTH;
+            TABLE_WIDTH = beside ? width - DETAIL_WIDTH - 10 : width;
+            config.detail_layer = config.detail_head = null;
+            render();
+            if (open) document.querySelector(`#attn_background_${{open.join("_")}}`).parentNode.lastChild
+                .dispatchEvent(new MouseEvent("click"));
+        }}).observe(document.documentElement);
+"""
 
 # bertviz listens to the mouse only: what can be clicked gets one tab stop, arrow keys within, Enter to click.
 _KEYBOARD = """
@@ -76,6 +115,7 @@ def head_view(
     heads: Sequence[int] | None = None,
     *,
     key_tokens: Sequence[str] | None = None,
+    head: tuple[int, int] | None = None,
     height: int | None = None,
 ) -> HTML:
     """Lines from every token to the tokens it attends to, one colour a head, one layer at a time.
@@ -86,6 +126,8 @@ def head_view(
         layers: which layers to keep; all by default.
         heads: which heads to keep; all by default.
         key_tokens: the S tokens looked at, when they differ from ``tokens`` (cross-attention).
+        head: (layer, head) to open with; by default the one that looks hardest at tokens other than the first
+            and the looking one.
         height: height of the frame in CSS pixels; by default what the tokens need.
 
     Returns:
@@ -104,11 +146,16 @@ def head_view(
     given = _arguments(weights, tokens, key_tokens)
     page = bertviz.head_view(**given, html_action="return").data
     page = page.replace('<select id="layer">', '<select id="layer" aria-label="Layer">')
+    layer, first = _first(weights, layers, heads, head, same=key_tokens is None)
     page = page.replace("config.layers = params['include_layers']", f"config.layers = {list(layers)}")
+    page = page.replace("params['layer'] == null ? 0", f"true ? {layer}").replace(
+        "params['heads']", f"[{first}]"
+    )
     rows = max(len(tokens), len(key_tokens or tokens))
     title = _title(layers, heads, tokens, key_tokens)
     hint = (
-        "Point at a token to see only its lines; click a square to hide a head, double-click to keep only it."
+        f"It opens on layer {layers[layer]}, head {heads[first]}. Point at a token to see only its lines; click a "
+        "square to add or hide a head, double-click to keep only it."
     )
     keys = _KEYBOARD.format(names=[f"head {head}" for head in heads], selector="svg > g > rect")
     return _frame(page, keys, title, hint, round(22.5 * rows) + 90 if height is None else height)
@@ -121,6 +168,7 @@ def model_view(
     heads: Sequence[int] | None = None,
     *,
     key_tokens: Sequence[str] | None = None,
+    head: tuple[int, int] | None = None,
     height: int | None = None,
 ) -> HTML:
     """All layers and heads at once, as a table of thumbnails that open when clicked.
@@ -136,17 +184,26 @@ def model_view(
 
     given = _arguments(weights, tokens, key_tokens)
     page = bertviz.model_view(**given, display_mode="light", html_action="return").data
-    page = page.replace(_WIDTH, "const DIV_WIDTH = Math.max(320, document.documentElement.clientWidth - 20);")
+    layer, first = _first(weights, layers, heads, head, same=key_tokens is None)
+    for old, new in _MODEL_VIEW.items():
+        if page.count(old) != 1:
+            raise RuntimeError(f"this release of bertviz has no single {old.strip()!r}; use 1.4.1")
+        page = page.replace(
+            old, new.replace("{redraw}", _REDRAW.format(layer=layer, head=first, beside=_BESIDE))
+        )
     page = page.replace("config.layers = params['include_layers']", f"config.layers = {list(layers)}")
     page = page.replace("config.heads = params['include_heads']", f"config.heads = {list(heads)}")
     rows = max(len(tokens), len(key_tokens or tokens))
     thumbnail = rows * 84 / len(heads) + 10  # 84 = 7 pixels a token at 12 heads, as in bertviz
     title = _title(layers, heads, tokens, key_tokens)
-    needed = max(len(layers) * thumbnail + 40, 18 * rows + 60)
-    hint = "Click a thumbnail to open it, click again to close."
+    table, detail = len(layers) * thumbnail + 41, 18 * rows + 58
+    tall = (
+        f"clamp({max(table, detail) + 24:.0f}px,({_BESIDE + 60}px - 100vw)*999,{table + detail + 36:.0f}px)"
+    )
+    hint = f"It opens on layer {layers[layer]}, head {heads[first]}. Click a thumbnail to open it, again to close it."
     names = [f"layer {layer}, head {head}" for layer in layers for head in heads]
     keys = _KEYBOARD.format(names=names, selector="svg > g > rect:last-of-type")
-    return _frame(page, keys, title, hint, round(needed) + 40 if height is None else height)
+    return _frame(page, keys, title, hint, tall if height is None else height)
 
 
 def _select(
@@ -180,6 +237,28 @@ def _select(
     if not torch.isfinite(weights).all():
         raise ValueError("attentions hold nan or infinity: they must be weights after the softmax")
     return weights.round(decimals=3), layers, heads
+
+
+def _first(
+    weights: Tensor, layers: list[int], heads: list[int], chosen: tuple[int, int] | None, *, same: bool
+) -> tuple[int, int]:
+    """Places of the layer and head to open with, within the kept ones.
+
+    >>> look_back = torch.zeros(1, 2, 3, 3)
+    >>> look_back[0, 0, :, 0], look_back[0, 1, 2, 1] = 1, 1  # the first head looks at the first token, the other not
+    >>> _first(look_back, [4], [0, 7], None, same=True), _first(look_back, [4], [0, 7], (4, 0), same=True)
+    ((0, 1), (0, 0))
+    """
+    if chosen is None:
+        away = weights.clone()
+        if same:  # a token's own and the first are no news
+            away[..., 0] = 0
+            away.diagonal(dim1=-2, dim2=-1).zero_()
+        best = int(away.amax(dim=-1).mean(dim=-1).argmax())
+        return divmod(best, len(heads))
+    if len(chosen) != 2 or chosen[0] not in layers or chosen[1] not in heads:
+        raise ValueError(f"head={chosen!r}: give (layer, head) of layers {layers} and heads {heads}, or None")
+    return layers.index(chosen[0]), heads.index(chosen[1])
 
 
 def _indices(name: str, wanted: Sequence[int] | None, n: int) -> list[int]:
@@ -217,9 +296,9 @@ def _span(noun: str, numbers: list[int]) -> str:
     return f"{noun}s {', '.join(map(str, numbers))}"
 
 
-def _frame(page: str, keys: str, title: str, hint: str, height: int) -> HTML:
+def _frame(page: str, keys: str, title: str, hint: str, height: int | str) -> HTML:
     """Wrap bertviz's page in a sandboxed frame that asks nobody for anything, with a caption below."""
-    if height <= 0:
+    if isinstance(height, int) and height <= 0:
         raise ValueError(f"height={height}: give a positive number of CSS pixels, or None")
     page = _RANDOM_ID.sub("bertviz", page)  # one view a frame: same weights, same stored output
     body, _, script = _OUTSIDE.sub("", page).partition('<script type="text/javascript">')
@@ -227,28 +306,12 @@ def _frame(page: str, keys: str, title: str, hint: str, height: int) -> HTML:
     script = script.strip().removesuffix(");") + ")(jQuery, d3);"
     if found != 1 or "://" in script.split("*/", 1)[-1].split("const params", 1)[0]:
         raise RuntimeError("this release of bertviz loads its libraries in a way not known here; use 1.4.1")
-    code = "\n".join([*_libraries(), script, keys])
+    code = "\n".join([_SMALL_D3.read_text(encoding="utf-8"), _TALK.sub("", script), keys])
     payload = base64.b64encode(gzip.compress(code.encode(), 9, mtime=0)).decode()
-    label = html.escape(title)
+    label, tall = html.escape(title), height if isinstance(height, str) else f"{height}px"
     document = _FRAME.format(title=label, body=body, payload=payload)
     return HTML(
         f'<iframe class="llmbook-attention" sandbox="allow-scripts" loading="lazy" title="{label}" '
-        f'style="width:100%;height:{height}px;border:0;background:#fff" srcdoc="{html.escape(document)}">'
+        f'style="width:100%;height:{tall};border:0;background:#fff" srcdoc="{html.escape(document)}">'
         f"</iframe>\n<p><em>{label}. {hint} (Interactive in the book, Jupyter and Colab.)</em></p>"
     )
-
-
-def _libraries() -> list[str]:
-    """The text of d3 5 and of jQuery (its small build), from the packages that carry them."""
-    return [_library("mpld3", "js/d3.v5.min.js"), _library("xstatic.pkg.jquery", "data/jquery.slim.min.js")]
-
-
-def _library(package: str, path: str) -> str:
-    try:
-        spec = find_spec(package)
-    except ModuleNotFoundError:
-        spec = None
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (file := Path(folder) / path).is_file():
-            return file.read_text(encoding="utf-8")
-    raise ModuleNotFoundError(f"{package} with {path} is missing: pip install mpld3 xstatic-jquery")
