@@ -1,4 +1,4 @@
-"""What the page asks its model: capitals, and sentences in order and out of order.
+"""What the page asks its model: how a text goes on, and sentences in order and out of order.
 
 Text is what comes out when probabilities are drawn from, again and again (Shannon 1948, section 3,
 doi:10.1002/j.1538-7305.1948.tb01338.x).
@@ -52,16 +52,6 @@ def share_correct(lm: LanguageModel, questions: Sequence[tuple[str, str]]) -> fl
     return sum(hits) / len(hits)
 
 
-CAPITALS = [
-    (f"The capital of {country} is", f" {city}")
-    for country, city in {
-        "France": "Paris", "Italy": "Rome", "Spain": "Madrid", "Japan": "Tokyo", "Russia": "Moscow",
-        "Egypt": "Cairo", "Greece": "Athens", "Norway": "Oslo", "Cuba": "Havana", "Peru": "Lima",
-        "Kenya": "Nairobi", "Iran": "Tehran", "Bulgaria": "Sofia", "Chile": "Santiago", "Ghana": "Accra",
-        "Nepal": "Kathmandu", "Mongolia": "Ulaanbaatar", "Uruguay": "Montevideo", "Eritrea": "Asmara",
-        "Bhutan": "Thimphu",
-    }.items()
-]  # fmt: skip
 SENTENCES = (
     "The doctor told the patient to take the medicine twice a day.",
     "She opened the window because the room was too hot.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -93,6 +94,50 @@ def paired_difference(
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} values, b has {len(b)}; pairs need as many of each")
     return seed_interval(_checked(a, level) - _checked(b, level), level)
+
+
+def unpaired_difference(
+    a: Sequence[float] | Tensor, b: Sequence[float] | Tensor, level: float = 0.95
+) -> Interval:
+    """Welch's interval for mean(a) − mean(b) of two samples that have no pairs; `n` is the size of the smaller.
+
+    Source: Welch (1947), "The generalization of Student's problem when several different population variances are
+    involved". Its degrees of freedom are rounded down, which makes the interval a little wider.
+    For 1, 2, 3 and 2, 3, 4: −1 ± 2.776 · √(1/3 + 1/3), with 4 degrees of freedom.
+
+    >>> print(unpaired_difference([1.0, 2.0, 3.0], [2.0, 3.0, 4.0]))
+    -1.000 (95 % interval -3.267 to 1.267, n = 3)
+    """
+    x, y = _checked(a, level), _checked(b, level)
+    u, v = x.var().item() / len(x), y.var().item() / len(y)
+    mean, half = x.mean().item() - y.mean().item(), 0.0
+    if u + v > 0:
+        df = (u + v) ** 2 / (u**2 / (len(x) - 1) + v**2 / (len(y) - 1))
+        half = t_quantile((1 + level) / 2, max(1, math.floor(df + 1e-9))) * math.sqrt(u + v)
+    return Interval(mean, mean - half, mean + half, min(len(x), len(y)), level)
+
+
+def wilson_interval(n_right: int, n: int, level: float = 0.95) -> Interval:
+    """A share, `n_right` of `n`, with an interval that stays within 0 and 1 and has a width even at 0 of n.
+
+    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference".
+
+    >>> print(wilson_interval(13, 20))
+    0.650 (95 % interval 0.433 to 0.819, n = 20)
+
+    Raises ValueError unless 0 <= n_right <= n and n is at least 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; give a number between 0 and 1, such as 0.95")
+    if n < 1 or not 0 <= n_right <= n:
+        raise ValueError(
+            f"{n_right} right of {n}; give at least one answer, and no more right ones than answers"
+        )
+    z, p = NormalDist().inv_cdf((1 + level) / 2), n_right / n
+    middle, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low = (middle - half) / (1 + z**2 / n) if n_right else 0.0
+    high = (middle + half) / (1 + z**2 / n) if n_right < n else 1.0
+    return Interval(p, low, high, n, level)
 
 
 def t_quantile(p: float, df: int) -> float:

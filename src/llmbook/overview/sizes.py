@@ -1,0 +1,112 @@
+"""Two meanings of "large": models from ten years of language modelling, their parameters computed, and who is in.
+
+One meaning is the method: a deep network that has learned language from much text, of any size. The other is the size:
+tens or hundreds of billions of parameters (Zhao et al. 2023, arXiv:2303.18223, section 1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmbook.core.models.config import Config
+from llmbook.core.models.parameters import parameter_count
+from llmbook.core.show.tables import Html, table
+
+TENS_OF_BILLIONS = 10_000_000_000
+DEEP = 2  # hidden layers
+
+
+@dataclass(frozen=True)
+class Model:
+    """A language model: its architecture, what it was trained on, and where that is written."""
+
+    name: str
+    year: int
+    config: Config
+    tokens: int | None  # seen in training, repetitions included; None where not published or not fixed
+    source: str
+
+    @property
+    def parameters(self) -> int:
+        """Computed from the architecture."""
+        return parameter_count(self.config)
+
+    @property
+    def is_deep(self) -> bool:
+        """The first meaning: a network of several layers that learned to predict text."""
+        return self.config.n_layer >= DEEP
+
+    @property
+    def is_huge(self) -> bool:
+        """The second meaning: at least ten billion parameters."""
+        return self.parameters >= TENS_OF_BILLIONS
+
+
+MODELS = (
+    Model(
+        "this book's Transformer", 2026,
+        Config(1024, 64, n_layer=2, n_head=4, n_embd=128, norm="rms", position="rope", bias=False, tied=False),
+        None, "the page History",
+    ),
+    Model(
+        "BERT-base", 2018,
+        Config(30_522, 512, n_layer=12, n_head=12, n_embd=768, norm_first=False, embed_norm=True, token_types=2,
+               pooler=True, mask="full"),
+        131_072_000_000, "https://arxiv.org/abs/1810.04805",
+    ),
+    Model(
+        "GPT-2", 2019, Config(50_257, 1024, n_layer=48, n_head=25, n_embd=1600),
+        None, "https://openai.com/index/better-language-models/",
+    ),
+    Model(
+        "GPT-3", 2020, Config(50_257, 2048, n_layer=96, n_head=96, n_embd=12_288),
+        300_000_000_000, "https://arxiv.org/abs/2005.14165",
+    ),
+    Model(
+        "Llama 3.1 405B", 2024,
+        Config(128_256, 131_072, n_layer=126, n_head=128, n_kv_head=8, n_embd=16_384, d_ff=53_248, tied=False,
+               norm="rms", bias=False, gated=True, position="rope"),
+        15_600_000_000_000, "https://arxiv.org/abs/2407.21783",
+    ),
+    Model(
+        "SmolLM2-135M", 2024,
+        Config(49_152, 8192, n_layer=30, n_head=9, n_kv_head=3, n_embd=576, d_ff=1536, norm="rms",
+               bias=False, gated=True, position="rope"),
+        2_000_000_000_000, "https://arxiv.org/abs/2502.02737",
+    ),
+)  # fmt: skip
+
+
+def short(n: int | None) -> str:
+    """A number of parameters or tokens as people say it; – for None.
+
+    >>> short(134_515_008), short(15_600_000_000_000), short(459_008), short(None)
+    ('135M', '15.6T', '459k', '–')
+    """
+    if n is None:
+        return "–"
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if n >= size * 0.9995:
+            return f"{n / size:.3g}{unit}"
+    return str(n)
+
+
+def table_of_sizes() -> Html:
+    """The models by size, with what each meaning of "large" says of them."""
+    rows = [
+        (m.name, str(m.year), short(m.parameters), short(m.tokens), _yes(m.is_deep), _yes(m.is_huge))
+        for m in sorted(MODELS, key=lambda m: m.parameters)
+    ]
+    columns = [
+        "model",
+        "year",
+        "parameters",
+        "tokens seen",
+        "a deep network that learned language",
+        "tens of billions",
+    ]
+    return table('Two meanings of "large"', columns, rows)
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"

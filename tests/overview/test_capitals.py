@@ -1,0 +1,155 @@
+"""Capitals by population: the table, the model's answers, and the statistics (`llmbook.overview.capitals`)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from llmbook import overview
+from llmbook.core.models.lm import LanguageModel
+from llmbook.core.show import plotting as plot
+from llmbook.overview import capitals
+from llmbook.overview.capitals import COUNTRIES, DRAWN, Answer, correlation, rank_correlation
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return LanguageModel.load()
+
+
+@pytest.fixture(scope="module")
+def answers(lm):
+    return overview.ask_capitals(lm)
+
+
+def test_the_table_has_many_countries_of_all_sizes_none_twice_none_with_its_capital_in_its_name():
+    assert len(COUNTRIES) >= 40 and set(DRAWN) < set(COUNTRIES) and len(set(DRAWN)) == 20
+    names = [capital for capital, _ in COUNTRIES.values()]
+    assert len(set(names)) == len(names)
+    sizes = [population for _, population in COUNTRIES.values()]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > 1000 and sizes[-1] < 1
+    for country, (capital, _) in COUNTRIES.items():
+        assert capital.isascii() and country not in capital and capital not in country
+
+
+def test_a_batch_of_answers_is_each_answer_alone(lm, answers):
+    chosen = ["France", "Mongolia", "Ethiopia", "Malaysia", "Peru"]
+    by_country = {a.country: a for a in answers}
+    for country in chosen:
+        capital, population = COUNTRIES[country]
+        question = f"The capital of {country} is"
+        alone = overview.probability_of(lm, question, f" {capital}")
+        a = by_country[country]
+        assert a.p == pytest.approx(alone, rel=1e-3) and (a.capital, a.population) == (capital, population)
+        assert a.right == (overview.share_correct(lm, [(question, f" {capital}")]) == 1)
+        assert a.n_token == lm.encode(f" {capital}", start=False).shape[1]
+
+
+def test_the_order_of_batches_changes_nothing(lm, answers):
+    few = overview.ask_capitals(lm, DRAWN[:5], batch_size=2)
+    by_country = {a.country: a for a in answers}
+    for a in few:
+        assert (
+            a.p == pytest.approx(by_country[a.country].p, rel=1e-3) and a.right == by_country[a.country].right
+        )
+    assert [a.country for a in few] == list(DRAWN[:5])
+
+
+def test_the_share_of_right_answers_is_that_of_single_questions(lm, answers):
+    drawn = [a for a in answers if a.country in DRAWN]
+    share = overview.share_right(drawn)
+    assert share.mean == overview.share_correct(lm, overview.CAPITALS) and share.n == 20
+    assert 0.25 < share.low < share.mean < share.high < 1
+
+
+def test_larger_countries_are_not_plainly_better_known(answers):
+    """What the page says: over all countries the rank correlation is weak, and small countries are not lost."""
+    found = overview.population_correlation(answers)
+    assert found.n == len(COUNTRIES) and found.low < found.value < found.high < 0.6
+    small = [a for a in answers if a.population < 12]
+    assert sum(a.right for a in small) > len(small) / 4
+
+
+@pytest.mark.parametrize("countries", [[], "France", ["Atlantis"], ["France", "Utopia"]])
+def test_countries_that_are_not_in_the_table_are_refused(countries):
+    with pytest.raises(ValueError, match=r"give a list of names|is known here"):
+        overview.ask_capitals(None, countries)
+
+
+# ---------------------------------------------------------------------------------------------- statistics
+
+
+def test_rank_correlation_is_spearmans_formula_where_nothing_is_equal():
+    rng = random.Random(0)
+    for n in (2, 5, 30):
+        x, y = rng.sample(range(1000), n), rng.sample(range(1000), n)
+        rank = {v: [sorted(v).index(i) for i in v] for v in (tuple(x), tuple(y))}
+        d2 = sum((a - b) ** 2 for a, b in zip(rank[tuple(x)], rank[tuple(y)], strict=True))
+        assert rank_correlation(x, y) == pytest.approx(1 - 6 * d2 / (n * (n**2 - 1)))
+
+
+def test_rank_correlation_sees_order_only_and_equal_values_share_a_rank():
+    x = [1.0, 5.0, 2.0, 9.0]
+    assert rank_correlation(x, [v**3 for v in x]) == 1 and rank_correlation(x, [-v for v in x]) == -1
+    ranks = torch.tensor([[0, 1.5, 1.5, 3], [0, 1, 2, 3.0]]).double()
+    expected = torch.corrcoef(ranks)[0, 1]
+    assert rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(float(expected))
+
+
+def test_chance_and_interval_tell_an_order_from_none():
+    rng = random.Random(1)
+    x = [float(i) for i in range(40)]
+    strong = correlation(x, [v + rng.gauss(0, 5) for v in x], n_resamples=300)
+    none = correlation(x, [rng.random() for _ in x], n_resamples=300)
+    assert strong.low > 0.5 and strong.p_chance == pytest.approx(1 / 301)
+    assert none.low < 0 < none.high and none.p_chance > 0.05
+    assert correlation(x, x[::-1], n_resamples=50).p_chance == pytest.approx(1 / 51)
+    assert strong == correlation(x, [v + e for v, e in zip(x, _noise(), strict=True)], n_resamples=300)
+
+
+def _noise():
+    rng = random.Random(1)
+    return [rng.gauss(0, 5) for _ in range(40)]
+
+
+def test_statistics_of_too_few_or_unequal_lists_are_refused():
+    with pytest.raises(ValueError, match="two lists of one length"):
+        rank_correlation([1], [1])
+    with pytest.raises(ValueError, match="two lists of one length"):
+        rank_correlation([1, 2], [1, 2, 3])
+    with pytest.raises(ValueError, match="all values of a list are equal"):
+        rank_correlation([1, 1], [1, 2])
+    with pytest.raises(ValueError, match="at least 5 pairs"):
+        correlation([1, 2, 3, 4], [1, 2, 3, 4])
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+ROWS = [
+    Answer("A", "a", 10, 0.2, 1, False),
+    Answer("B", "b", 1, 0.7, 2, True),
+    Answer("C", "c", 5, 0.1, 1, True),
+]
+
+
+def test_the_picture_colours_right_and_wrong_and_sorts_by_probability():
+    _, (ax,) = plot.figure()
+    capitals.draw_capitals(ax, ROWS)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["B", "A", "C"]
+    colours = {
+        round(bar.get_width(), 1): plot.plt.matplotlib.colors.to_hex(bar.get_facecolor())
+        for bar in ax.patches
+    }
+    assert colours[0.7] == colours[0.1] == plot.BLUE.lower() and colours[0.2] == plot.ORANGE.lower()
+    plot.plt.close("all")
+
+
+def test_population_against_probability_names_the_countries_asked_for():
+    _, (ax,) = plot.figure()
+    capitals.draw_by_population(ax, ROWS, named=["B"])
+    assert [t.get_text() for t in ax.texts] == ["B"] and ax.get_xscale() == ax.get_yscale() == "log"
+    assert sum(len(c.get_offsets()) for c in ax.collections) == 3
+    plot.plt.close("all")

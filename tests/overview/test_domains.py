@@ -1,0 +1,115 @@
+"""Excerpts of three domains and the two meanings of "large" (`llmbook.overview.domains`, `.sizes`)."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmbook import overview
+from llmbook.core.measure import records
+from llmbook.core.measure.intervals import seed_interval, unpaired_difference
+from llmbook.core.models.lm import LanguageModel
+from llmbook.history import ladder, timeline
+from llmbook.overview import domains
+from llmbook.overview.domains import Excerpt, ExcerptScore
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return LanguageModel.load()
+
+
+@pytest.mark.parametrize("domain", domains.DOMAINS)
+def test_excerpts_are_pieces_of_different_works_and_of_one_length(lm, domain):
+    chosen = overview.excerpts(lm, domain, n=6, n_token=50, seed=1)
+    texts = {}
+    for title, text in domains.works(domain):
+        texts.setdefault(title, []).append(text)
+    assert len({e.title for e in chosen}) == 6 and all(e.domain == domain for e in chosen)
+    for e in chosen:
+        assert lm.encode(e.text).shape[1] == 50
+        assert any(text.startswith(e.text) or "\n" + e.text in text for text in texts[e.title])
+    assert chosen == overview.excerpts(lm, domain, n=6, n_token=50, seed=1)
+    assert chosen != overview.excerpts(lm, domain, n=6, n_token=50, seed=2)
+
+
+def test_a_score_is_the_surprise_of_the_second_part_over_its_bytes(lm):
+    chosen = [Excerpt("news", "x", s) for s in overview.SENTENCES if lm.encode(s).shape[1] == 14][:2]
+    assert len(chosen) == 2
+    scores = overview.score_excerpts(lm, chosen, n_context=5, batch_size=1)
+    for e, s in zip(chosen, scores, strict=True):
+        n_byte = len("".join(lm.pieces(e.text)[5:]).encode())
+        assert (s.domain, s.title, s.n_token, s.n_byte) == ("news", "x", 9, n_byte)
+        assert s.bits_per_byte == pytest.approx(float(lm.surprise(e.text)[4:].sum()) / n_byte, rel=1e-3)
+    together = overview.score_excerpts(lm, chosen, n_context=5, batch_size=8)
+    assert [s.bits_per_byte for s in together] == pytest.approx([s.bits_per_byte for s in scores], rel=1e-3)
+
+
+def test_bytes_are_counted_in_utf8(lm):
+    text = "They met at the naïve café"
+    (score,) = overview.score_excerpts(lm, [Excerpt("news", "x", text)], n_context=1)
+    assert score.n_byte == len(text.removeprefix("They").encode()) == len(text) - 4 + 2
+
+
+def test_excerpts_of_different_length_and_no_room_for_a_score_are_refused(lm):
+    short, long = (Excerpt("news", "x", s) for s in ("Two words here", "These are more words than that"))
+    for chosen, n_context in (([short, long], 1), ([short], 0), ([short], 99), ([], 1)):
+        with pytest.raises(ValueError, match="give excerpts of one length"):
+            overview.score_excerpts(lm, chosen, n_context)
+
+
+def test_more_excerpts_than_works_and_an_unknown_domain_are_refused(lm):
+    with pytest.raises(ValueError, match="works of 'plays' have 20 tokens"):
+        overview.excerpts(lm, "plays", n=60, n_token=20)
+    with pytest.raises(ValueError, match="'poems'; choose one of plays, manual, news"):
+        domains.works("poems")
+
+
+def test_means_and_differences_are_over_excerpts():
+    values = {"plays": [1.0, 1.2, 1.4], "manual": [0.8, 0.6, 0.7]}
+    scores = [ExcerptScore(d, "x", 10, 40, v) for d, vs in values.items() for v in vs]
+    assert overview.by_domain(scores) == {d: seed_interval(v) for d, v in values.items()}
+    assert overview.difference(scores, "plays", "manual") == unpaired_difference(
+        values["plays"], values["manual"]
+    )
+    assert overview.difference(scores, "plays", "manual").mean == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="no score of 'news'"):
+        overview.difference(scores, "plays", "news")
+
+
+def test_the_stored_scores_are_of_as_many_different_works_as_they_say():
+    rows, about = records.load(overview.EXCERPTS, ExcerptScore)
+    for domain in domains.DOMAINS:
+        titles = [r.title for r in rows if r.domain == domain]
+        assert len(titles) == len(set(titles)) == about["n"] >= 20
+    assert {r.n_token for r in rows} == {about["n_token"] - about["n_context"]}
+    assert overview.difference(rows, "plays", "manual").low > 0  # the page's claim
+
+
+# ---------------------------------------------------------------------------------------------------- sizes
+
+
+def test_the_sizes_are_those_of_the_models_that_the_timeline_describes():
+    by_name = {m.name: m for m in overview.MODELS}
+    for name in ("BERT-base", "GPT-2", "GPT-3", "Llama 3.1 405B", "SmolLM2-135M"):
+        row = timeline.milestone(name)
+        assert by_name[name].parameters == row.computed and by_name[name].tokens == row.tokens_seen
+        assert by_name[name].year == row.day.year and by_name[name].source == row.source.url
+
+
+def test_the_books_own_model_is_that_of_the_ladder_and_smollm2_the_one_that_runs(lm):
+    by_name = {m.name: m for m in overview.MODELS}
+    rung = next(r for r in ladder.RUNGS if r.name == "Transformer").build(1024)
+    assert by_name["this book's Transformer"].parameters == sum(p.numel() for p in rung.parameters())
+    assert by_name["SmolLM2-135M"].parameters == sum(p.numel() for p in lm.model.parameters())
+
+
+def test_the_table_says_of_each_model_whether_it_is_deep_and_whether_it_is_huge():
+    assert {m.name for m in overview.MODELS if m.is_huge} == {"GPT-3", "Llama 3.1 405B"}
+    assert all(m.is_deep for m in overview.MODELS)
+    html = overview.table_of_sizes()
+    assert html.index("this book") < html.index("SmolLM2") < html.index("GPT-3") < html.index("405B")
+    assert (
+        '<th scope="row">SmolLM2-135M</th><td>2024</td><td>135M</td><td>2T</td><td>yes</td><td>no</td>'
+        in html
+    )
+    assert '<th scope="row">GPT-2</th><td>2019</td><td>1.56B</td><td>–</td>' in html
