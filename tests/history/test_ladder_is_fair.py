@@ -13,39 +13,41 @@ from torch.nn import functional as F
 
 from llmbook import history
 from llmbook.core.text import corpora
-from llmbook.history import ladder
+from llmbook.history import ladder, operations, plays, rungs, scoring
 from llmbook.history.ngram import ModifiedKneserNey, NGram
 
 V, HALF = 61, 30
 LETTERS = {"train": "abcdefgh", "valid": "ijklmnop", "test": "qrstuvwx"}
 
 
-def told_apart() -> ladder.Text:
+def told_apart() -> plays.Text:
     """Ids below HALF to learn from, and none of them among those that are scored: every leak can be seen."""
     g = torch.Generator().manual_seed(0)
     train, unseen = torch.randint(HALF, (3000,), generator=g), torch.randint(HALF, V, (41,), generator=g)
-    return ladder.Text(SimpleNamespace(get_vocab_size=lambda: V), train, unseen, 100)
+    return plays.Text(SimpleNamespace(get_vocab_size=lambda: V), train, unseen, 100)
 
 
-@pytest.fixture(scope="module", params=ladder.RUNGS, ids=lambda r: r.name)
-def climbed(request, stop_clock, watch_updates):
-    """A rung of 25 steps, with all that its network read: (is it training, ids)."""
-    read: list[tuple[bool, torch.Tensor]] = []
+PAID = 6e10  # operations: some twenty steps
 
-    def watched(vocab_size: int) -> nn.Module:
-        model = request.param.make(vocab_size)
 
-        def note(module, args):
-            read.append((module.training, args[0].detach().clone()))
-            clock.now += 1.6 if module.training else 0.0
+def watched(rung: rungs.Rung, read: list) -> rungs.Rung:
+    """The rung, whose networks note all that they read: (is it training, ids)."""
 
-        model.register_forward_pre_hook(note)
+    def make(vocab_size: int) -> nn.Module:
+        model = rung.make(vocab_size)
+        model.register_forward_pre_hook(lambda m, args: read.append((m.training, args[0].detach().clone())))
         return model
 
-    rung = dataclasses.replace(request.param, make=watched)
-    with stop_clock() as clock, watch_updates() as updates:
-        climb, model = ladder.climb(rung, told_apart(), seconds=40)
-    return SimpleNamespace(rung=rung, climb=climb, model=model, read=read, updates=updates)
+    return dataclasses.replace(rung, make=make)
+
+
+@pytest.fixture(scope="module", params=rungs.RUNGS[::2], ids=lambda r: r.name)
+def climbed(request, watch_updates):
+    """A short run, with all that its network read and all that its optimizers did."""
+    read: list[tuple[bool, torch.Tensor]] = []
+    with watch_updates() as updates:
+        climb, model = ladder.climb(watched(request.param, read), told_apart(), PAID)
+    return SimpleNamespace(rung=request.param, climb=climb, model=model, read=read, updates=updates)
 
 
 def test_a_network_of_the_ladder_learns_from_the_training_text_and_is_scored_on_the_unseen_one(climbed):
@@ -63,77 +65,151 @@ def test_a_network_of_the_ladder_learns_from_the_training_text_and_is_scored_on_
     assert climbed.climb.bits_per_byte > 0.9 * possible
 
 
-def test_a_climb_counts_the_tokens_seconds_and_operations_that_it_took(climbed):
-    trained = [ids for training, ids in climbed.read if training]
-    assert {tuple(ids.shape) for ids in trained} == {(32, ladder.BLOCK)}
-    assert climbed.climb.tokens == 25 * 32 * ladder.BLOCK == sum(ids.numel() for ids in trained)
-    assert climbed.climb.budget == 40 <= climbed.climb.seconds < 42
-    assert climbed.climb.flops == 6 * ladder.matrix_parameters(climbed.model) * climbed.climb.tokens
+def test_a_climb_takes_the_operations_it_was_given_and_counts_what_it_took(climbed):
+    c, trained = climbed.climb, [ids for training, ids in climbed.read if training]
+    assert {tuple(ids.shape) for ids in trained} == {(ladder.BATCH, scoring.BLOCK)}
+    assert c.tokens == sum(ids.numel() for ids in trained)
+    step = 2 * operations.training_step(climbed.model, c.optimizer, ladder.BATCH, scoring.BLOCK)
+    assert c.flops == len(trained) * step and c.flops <= c.budget == PAID < c.flops + step
+    assert c.parameters == sum(p.numel() for p in climbed.model.parameters())
+    assert 0 < c.seconds < 60
+    assert (c.size, c.optimizer, c.lr) == (climbed.rung.size, climbed.rung.optimizer, climbed.rung.lr)
+    assert (c.name, c.seed, c.split) == (climbed.rung.name, 0, "test")
 
 
-def test_each_rung_is_trained_by_its_own_optimizer_without_weight_decay(climbed):
-    rung, model, updates = climbed.rung, climbed.model, climbed.updates
+@pytest.mark.parametrize("optimizer", rungs.OPTIMIZERS)
+@pytest.mark.parametrize("rung", rungs.RUNGS[::2], ids=lambda r: r.name)
+def test_each_rung_is_trained_by_the_optimizer_it_says_without_weight_decay(rung, optimizer, updates):
+    model = ladder.climb(dataclasses.replace(rung, optimizer=optimizer), told_apart(), PAID)[1]
     embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     outputs = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear) and m.out_features == V}
-    matrices = {id(p) for p in model.parameters() if p.dim() == 2}
-    hidden = matrices - embeddings - outputs
+    hidden = {id(p) for p in model.parameters() if p.dim() == 2} - embeddings - outputs
+    everything = {id(p) for p in model.parameters()}
     assert outputs and embeddings and hidden
     assert updates.weight_decay() == {0.0}
-    if rung.name == "feed-forward":
-        assert updates.optimizers() == {"AdamW"}
-        assert updates.parameters("AdamW") == {id(p) for p in model.parameters()}
+    if optimizer == "adamw":
+        assert updates.optimizers() == {"AdamW"} and updates.parameters("AdamW") == everything
     else:
         assert updates.optimizers() == {"AdamW", "Muon"} and updates.parameters("Muon") == hidden
-        assert updates.parameters("AdamW") == {id(p) for p in model.parameters()} - hidden
+        assert updates.parameters("AdamW") == everything - hidden
 
 
 def test_each_rungs_rate_warms_up_stays_and_falls_over_the_second_half(climbed):
-    peak = climbed.rung.lr / 2  # 40 s are four times ten
+    peak, steps = climbed.rung.lr, climbed.climb.tokens // (ladder.BATCH * scoring.BLOCK)
     for optimizer in climbed.updates.optimizers():
         rates = climbed.updates.lr(optimizer)
-        assert len(rates) == 25
-        assert rates[0] < 0.9 * peak
-        for step, lr in enumerate(rates[2:], 2):
-            stays_or_falls = min(1.0, 0.02 + 0.98 * (1 - step / 25) / 0.5)
-            assert lr == pytest.approx(peak * stays_or_falls, abs=0.09 * peak)  # a step more or less
-        assert rates[2:11] == pytest.approx([peak] * 9)
-        assert rates[-1] < 0.15 * peak
+        assert len(rates) == steps >= 10
+        for step, lr in enumerate(rates[1:], 1):
+            assert lr == pytest.approx(
+                peak * min(1.0, 0.02 + 0.98 * (1 - (step + 1) / steps) / 0.5), rel=1e-6
+            )
 
 
-def test_every_rung_has_the_rate_and_optimizer_that_were_chosen_for_it():
-    chosen = {rung.name: (rung.lr, rung.optimizer) for rung in ladder.RUNGS}
-    assert chosen == {
-        "feed-forward": (1e-2, "adamw"),
-        "RNN": (1e-2, "muon"),
-        "LSTM": (1.5e-2, "muon"),
-        "Transformer": (1.5e-2, "muon"),
-    }
-    with pytest.raises(ValueError, match="seconds is 0"):
-        ladder.RUNGS[0].lr_for(0)
+def test_another_seed_is_another_network_and_other_batches_and_all_rungs_of_a_seed_read_the_same():
+    def run(rung, seed, flops=2 * PAID):
+        read: list[tuple[bool, torch.Tensor]] = []
+        return ladder.climb(watched(rung, read), told_apart(), flops, seed)[0], [ids for t, ids in read if t]
 
-
-def test_another_seed_is_another_network_and_other_batches(stop_clock):
-    def run(seed):
-        firsts: list[torch.Tensor] = []
-
-        def make(vocab_size):
-            model = ladder.RUNGS[0].make(vocab_size)
-
-            def note(module, args):
-                firsts.append(args[0].clone())
-                clock.now += 1.0
-
-            model.register_forward_pre_hook(note)
-            return model
-
-        rung = dataclasses.replace(ladder.RUNGS[0], make=make)
-        with stop_clock() as clock:
-            return ladder.climb(rung, told_apart(), seconds=2.0, seed=seed)[0], firsts[0]
-
-    (one, batch), (again, same), (other, different) = run(1), run(1), run(2)
+    rnn, lstm = (next(r for r in rungs.RUNGS if r.name == name) for name in ("RNN", "LSTM"))
+    (one, batches), (again, same), (other, different) = run(rnn, 1), run(rnn, 1), run(rnn, 2)
     assert (one.seed, other.seed) == (1, 2)
     assert one.bits_per_byte == again.bits_per_byte != other.bits_per_byte
-    assert torch.equal(batch, same) and not torch.equal(batch, different)
+    assert all(map(torch.equal, batches, same)) and not torch.equal(batches[0], different[0])
+    _, pair = run(lstm, 1)
+    assert len(pair) > 5 and all(map(torch.equal, batches[: len(pair)], pair))
+
+
+def test_the_load_of_the_machine_changes_no_step(stop_clock):
+    with stop_clock():  # time stands still
+        still = ladder.climb(rungs.RUNGS[0], told_apart(), PAID)[0]
+    usual = ladder.climb(rungs.RUNGS[0], told_apart(), PAID)[0]
+    assert (still.bits_per_byte, still.tokens, still.flops) == (
+        usual.bits_per_byte,
+        usual.tokens,
+        usual.flops,
+    )
+
+
+@pytest.mark.parametrize("flops", [0, -1.0, 1e8, math.nan])
+def test_a_budget_for_fewer_than_ten_steps_is_refused(flops):
+    with pytest.raises(ValueError, match="ten steps of this RNN take"):
+        ladder.climb(rungs.RUNGS[2], told_apart(), flops)
+
+
+# ------------------------------------------------------------------------------------------------ tuning
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """A whole measurement on pretended runs, whose score depends on rung, budget, seed and text as we like."""
+    runs = []
+    quality = {"256 units": 0.0, "384 units": 0.1, "512 units": 0.1, "2 layers": 0.1, "4 layers": 0.0}
+
+    def climb(rung, corpus, flops, seed=0, device="cpu", amp=None):
+        ideal = 1e-2 if flops == 1e9 else 5e-3  # longer runs want smaller rates
+        loss = 2 + quality[rung.size] + 0.1 * (rung.optimizer == "adamw") + abs(math.log(rung.lr / ideal))
+        loss = 9 - loss if corpus.split == "test" else loss  # what looks best on the test plays is worst
+        runs.append((rung, corpus.split, flops, seed, amp))
+        return ladder.Climb(rung.name, seed, loss, 1, 1.0, flops, 1, flops, rung.size, rung.optimizer, rung.lr,
+                            corpus.split), None  # fmt: skip
+
+    def text(split="test", **options):
+        return SimpleNamespace(split=split)
+
+    monkeypatch.setattr(ladder, "climb", climb)
+    monkeypatch.setattr(ladder, "text", text)
+    monkeypatch.setattr(
+        ladder, "count_ngrams", lambda corpus, order: (f"{order}-gram on {corpus.split}", None)
+    )
+    rows = list(ladder.measure([1e9, 4e9, 16e9], 3, True))
+    return SimpleNamespace(rows=rows[3:], counted=rows[:3], runs=runs)
+
+
+def test_every_network_is_tuned_by_the_same_grid_on_the_validation_plays(measured):
+    trials = [c for c in measured.rows if c.split == "valid"]
+    first = [c for c in trials if c.budget == 1e9]
+    tried = {n: sorted((c.optimizer, c.lr) for c in first if c.name == n) for n in rungs.NAMES}
+    grid = sorted((o, lr) for o in rungs.OPTIMIZERS for lr in rungs.RATES for _ in range(2))
+    assert len(rungs.NAMES) == 4 and all(pairs == grid for pairs in tried.values())
+    for name in rungs.NAMES:
+        assert len({c.size for c in first if c.name == name}) == 2
+        again = [c for c in trials if c.budget == 4e9 and c.name == name]
+        assert len({(c.size, c.optimizer) for c in again}) == 1
+        assert sorted(c.lr for c in again) == pytest.approx([5e-3, 1e-2])
+    assert {c.budget for c in trials} == {1e9, 4e9} and {c.seed for c in trials} == {0}
+
+
+def test_the_winners_on_the_validation_plays_run_every_budget_with_every_seed_and_are_scored_on_the_test_plays(
+    measured,
+):
+    best = {"feed-forward": "256 units", "RNN": "256 units", "LSTM": "256 units", "Transformer": "4 layers"}
+    rate = {1e9: 1e-2, 4e9: 5e-3, 16e9: 2.5e-3}
+    final = [c for c in measured.rows if c.split == "test"]
+    assert len(final) == 4 * 3 * 3
+    for name, size in best.items():
+        for budget, lr in rate.items():
+            mine = [c for c in final if (c.name, c.budget) == (name, budget)]
+            assert sorted(c.seed for c in mine) == [0, 1, 2]
+            assert {(c.size, c.optimizer) for c in mine} == {(size, "muon")}
+            assert all(c.lr == pytest.approx(lr) for c in mine)
+    assert measured.counted == [f"{n}-gram on test" for n in (2, 3, 5)]
+    assert {amp for *_, amp in measured.runs} == {True}
+    chosen = history.chosen(measured.rows)
+    assert {n: (r.size, r.optimizer) for n, r in chosen.items()} == {n: (s, "muon") for n, s in best.items()}
+    for budget, lr in rate.items():
+        assert all(r.lr == pytest.approx(lr) for r in history.chosen(measured.rows, budget).values())
+
+
+def test_a_measurement_runs_in_one_thread_and_gives_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyError), ladder.one_thread():
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 # ------------------------------------------------------------------------------------------------ counting
@@ -159,7 +235,8 @@ def test_ngrams_are_counted_on_the_training_text_and_scored_on_the_unseen_one(co
     climb, model = history.count_ngrams(corpus, 3)
     scores = history.ngram_scores(corpus, (1, 3), {"kn": ModifiedKneserNey()})
     assert all(torch.equal(ids, corpus.train) for ids in counted["fit"]) and len(counted["fit"]) == 3
-    assert all(torch.equal(ids, corpus.unseen) for ids in counted["log_probs"])
+    rows = torch.cat(counted["log_probs"])
+    assert len(rows) == 3 and all(torch.equal(row, corpus.unseen) for row in rows)  # one window is enough
     assert scores["kn"][1] == climb.bits_per_byte
     assert (climb.name, model.order, climb.tokens) == ("3-gram", 3, len(corpus.train))
     assert climb.flops == 3 * len(corpus.train)
@@ -174,20 +251,20 @@ def test_ngrams_are_counted_on_the_training_text_and_scored_on_the_unseen_one(co
 def fictional(monkeypatch):
     """Plays whose splits have no letter in common."""
 
-    def plays(split="train"):
+    def pretended(split="train"):
         if split not in LETTERS:
             raise ValueError(f"split is {split!r}")
         return [corpora.Document(f"{split} {i}", LETTERS[split][i:] * 200) for i in range(3)]
 
-    monkeypatch.setattr(corpora, "plays", plays)
-    ladder.text.cache_clear()
-    yield plays
-    ladder.text.cache_clear()
+    monkeypatch.setattr(corpora, "plays", pretended)
+    plays.text.cache_clear()
+    yield pretended
+    plays.text.cache_clear()
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_the_tokenizer_and_the_models_learn_from_the_training_plays_alone(fictional, split):
-    corpus = ladder.text(vocab_size=300, unseen_chars=70, split=split)
+    corpus = plays.text(vocab_size=300, unseen_chars=70, split=split)
     assert corpus.decode(corpus.train.tolist()) == "\n".join(p.text for p in fictional("train"))
     assert corpus.decode(corpus.unseen.tolist()) == "\n".join(p.text[:70] for p in fictional(split))
     learned = {word for word in corpus.tokenizer.get_vocab() if len(word) > 1}
@@ -195,9 +272,9 @@ def test_the_tokenizer_and_the_models_learn_from_the_training_plays_alone(fictio
 
 
 def test_scores_are_of_the_test_plays_unless_choices_are_being_made(fictional):
-    corpus = ladder.text(vocab_size=300, unseen_chars=50)
+    corpus = plays.text(vocab_size=300, unseen_chars=50)
     assert set(corpus.decode(corpus.unseen.tolist())) - {"\n"} == set(LETTERS["test"])
-    assert ladder.Text.bits_per_byte(corpus, 1.0) > 0
+    assert plays.Text.bits_per_byte(corpus, 1.0) > 0
 
 
 @pytest.mark.parametrize(
@@ -211,9 +288,9 @@ def test_scores_are_of_the_test_plays_unless_choices_are_being_made(fictional):
 def test_a_text_that_cannot_be_is_refused_before_a_tokenizer_is_trained(
     fictional, monkeypatch, options, message
 ):
-    monkeypatch.setattr(ladder, "Tokenizer", None)  # whoever asks for one fails otherwise
+    monkeypatch.setattr(plays, "Tokenizer", None)  # whoever asks for one fails otherwise
     with pytest.raises(ValueError, match=message):
-        ladder.text(**options)
+        plays.text(**options)
 
 
 def test_a_sample_depends_on_its_seed_and_begins_with_its_prompt():
@@ -226,7 +303,7 @@ def test_a_sample_depends_on_its_seed_and_begins_with_its_prompt():
         ),
     )
     torch.manual_seed(0)
-    for model in (ladder.RUNGS[1].make(V).eval(), NGram(2, V).fit(corpus.train)):
+    for model in (rungs.RUNGS[2].make(V).eval(), NGram(2, V).fit(corpus.train)):
         texts = [ladder.sample(model, corpus, "AB", 20, seed=s) for s in (0, 0, 1, 2)]
         assert texts[0] == texts[1] and len(set(texts)) == 3
         assert all(t.startswith("AB") and len(t) == 22 for t in texts)

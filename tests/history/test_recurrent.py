@@ -99,8 +99,12 @@ def test_feed_forward_model_is_equation_1_of_bengio() -> None:
     model = FeedForwardLM(11, n_embd=2, n_hidden=4, context=3)
     ids = torch.randint(11, (1, 5))
     x = torch.cat([model.embedding.weight[i] for i in ids[0, 2:5]])  # the last three tokens, oldest first
-    assert model.W is not None
-    y = model.U.bias + model.W.weight @ x + model.U.weight @ torch.tanh(model.H.bias + model.H.weight @ x)
+    assert "W" in model.head
+    y = (
+        model.head["U"].bias
+        + model.head["W"].weight @ x
+        + model.head["U"].weight @ torch.tanh(model.H.bias + model.H.weight @ x)
+    )
     torch.testing.assert_close(model(ids)[0, 4], y)
 
 
@@ -351,7 +355,7 @@ def test_before_the_text_stands_a_vector_of_its_own_that_is_learned():
     before = model(ids)
     for row in range(2):  # the first logits by hand: two such vectors, then the first token
         x = torch.cat([model.start, model.start, model.embedding(ids[row, 0])])
-        expected = model.U(torch.tanh(model.H(x))) + model.W(x)
+        expected = model.head["U"](torch.tanh(model.H(x))) + model.head["W"](x)
         torch.testing.assert_close(before[row, 0], expected, atol=1e-6, rtol=1e-5)
     with torch.no_grad():
         model.start += 1

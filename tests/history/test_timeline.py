@@ -129,6 +129,43 @@ def test_the_published_active_size_is_the_computed_one_with_or_without_the_embed
 def test_an_undisclosed_size_stays_unknown(name):
     row = milestone(name)
     assert (row.size, row.tokens_seen, row.flops, row.open) == (None, None, None, False)
+    assert row.kind == "undisclosed"
+
+
+def test_what_is_undisclosed_is_closed_and_the_rest_says_its_kind():
+    for row in ROWS:
+        assert row.kind != "undisclosed" or not (row.open or row.config or row.parameters)
+
+
+@pytest.mark.parametrize("name", ["BERT-base", "BERT-large", "RoBERTa", "Megatron-LM", "GPT-NeoX-20B"])
+def test_tokens_that_nobody_published_say_of_what_they_are_the_product(name):
+    row = milestone(name)
+    assert " steps x " in row.tokens_computed and ("at most" in row.tokens_computed) == name.startswith(
+        "BERT"
+    )
+
+
+def test_a_date_is_of_a_release_or_a_paper():
+    assert {row.dated_as for row in ROWS} == {"release", "paper"}
+    assert [milestone(n).dated_as for n in ("ChatGPT", "GPT-3", "LSTM")] == ["release", "paper", "paper"]
+
+
+def test_kaplans_n_leaves_out_embeddings_which_matters_for_small_models_alone():
+    small, large = milestone("GPT-2 small"), milestone("GPT-3")
+    assert small.non_embedding == 124_439_808 - 50257 * 768 - 1024 * 768
+    # the paper: N is about 12 layers width^2; biases and norms are in ours
+    assert small.non_embedding == pytest.approx(12 * 12 * 768**2, rel=2e-3)
+    assert small.non_embedding / small.computed < 0.7 and large.non_embedding / large.computed > 0.99
+    assert milestone("ChatGPT").non_embedding is None
+
+
+def test_llama_went_past_the_ratio_that_chinchilla_found():
+    ratio = {
+        n: milestone(n).tokens_seen / milestone(n).parameters for n in ("Chinchilla", "LLaMA-7B", "LLaMA-65B")
+    }
+    assert (
+        ratio["Chinchilla"] == pytest.approx(20) and ratio["LLaMA-7B"] > 140 and 20 < ratio["LLaMA-65B"] < 22
+    )
 
 
 @pytest.mark.parametrize(
@@ -383,6 +420,11 @@ def test_the_number_of_active_experts_changes_only_the_active_count():
         ('kind = "decoder"', 'kind = "decoder"\nparameters = 0', "leave it out when undisclosed"),
         ('kind = "decoder"', 'kind = "decoder"\nparameters = 1.5e9', "whole number"),
         ('kind = "decoder"', 'kind = "decoder"\nsise = 3', "unknown sise"),
+        (
+            'kind = "decoder"',
+            'kind = "decoder"\ntokens_seen = 7\ntokens_computed = "2 steps x 3 tokens"',
+            "tokens_seen=7 is not the product of '2 steps x 3 tokens'",
+        ),
         ('name = "Tiny"\n', "", "missing name"),
         (", year = 2020", "", "missing year"),
         (

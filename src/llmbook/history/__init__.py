@@ -1,40 +1,38 @@
 """The room of the page ``history``: from counting to attention, every model on one text with one metric."""
 
+from llmbook.history.climbs import by_budget, chosen, draw_ladder, lead, results, scores, trials
 from llmbook.history.counting import ngram_scores, unseen_share
-from llmbook.history.ladder import (
-    RECORD,
-    RUNGS,
-    Climb,
-    by_budget,
-    climb,
-    count_ngrams,
-    draw_ladder,
-    sample,
-    scores,
-    text,
-)
-from llmbook.history.memory import open_forget_gate, reach
+from llmbook.history.ladder import RECORD, Climb, climb, count_ngrams, sample, score
+from llmbook.history.memory import Reach, draw_reach, reach
 from llmbook.history.milestones import draw_timeline, table_of_milestones
+from llmbook.history.plays import text
 from llmbook.history.reversal import reverse_by_length, reversed_right, train_to_reverse
+from llmbook.history.rungs import RUNGS
 
 __all__ = [
     "RECORD",
     "RUNGS",
     "Climb",
+    "Reach",
     "by_budget",
+    "chosen",
     "climb",
     "count_ngrams",
     "draw_ladder",
+    "draw_reach",
     "draw_timeline",
+    "lead",
     "ngram_scores",
-    "open_forget_gate",
     "reach",
+    "results",
     "reverse_by_length",
     "reversed_right",
     "sample",
+    "score",
     "scores",
     "table_of_milestones",
     "text",
     "train_to_reverse",
+    "trials",
     "unseen_share",
 ]

@@ -9,18 +9,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from llmbook.history.ladder import Text
 from llmbook.history.ngram import NGram, Smoothing
+from llmbook.history.plays import Text
+from llmbook.history.scoring import surprises
 
 
 def ngram_scores(
     corpus: Text, orders: Sequence[int], smoothings: dict[str, Smoothing]
 ) -> dict[str, list[float]]:
-    """Bits per byte of unseen plays for each smoothing method and order."""
+    """Bits per byte of unseen plays for each smoothing method and order, scored as every rung of the ladder is."""
     result: dict[str, list[float]] = {}
     for name, smoothing in smoothings.items():
         fitted = [NGram(n, corpus.vocab_size, smoothing).fit(corpus.train) for n in orders]
-        result[name] = [corpus.bits_per_byte(-m.log_probs(corpus.unseen)[1:].mean()) for m in fitted]
+        result[name] = [
+            corpus.bits_per_byte(surprises(m, corpus.unseen).double().mean().item()) for m in fitted
+        ]
     return result
 
 

@@ -93,9 +93,11 @@ class NGram:
         return float(self.log_probs([*self._ids(context, "context")[-self.order :], token])[-1])
 
     def log_probs(self, ids: Any) -> Floats:
-        """(T,) natural logarithms: every token given the up to order-1 tokens before it."""
+        """Natural logarithms, (T,) or (B, T) as ``ids``: each token given up to order-1 tokens before it in its row."""
+        rows = torch.as_tensor(ids)
+        flat = self._ids(rows.flatten() if rows.ndim == 2 else ids, "ids")
         with np.errstate(divide="ignore"):
-            return np.log(self._probs(self._ids(ids, "ids")))
+            return np.log(self._probs(flat.reshape(rows.shape)))
 
     def perplexity(self, ids: Any) -> float:
         """exp of the mean negative log-probability per token. Raises ValueError when there is no token."""
@@ -156,17 +158,20 @@ class NGram:
         return found
 
     def _pieces(self, ids: Ints) -> Iterator[tuple[Floats, Floats]]:
-        """Per order n, alpha and gamma of every token that has n-1 tokens before it: (T-n+1,) each."""
-        grams = np.zeros(len(ids) + 1, dtype=np.int64)  # the (n-1)-gram that ends just before each token
-        for n, level in enumerate(self._fitted()[: len(ids)], 1):
-            contexts = grams[: len(ids) - n + 1]
-            grams = level.find(contexts * self.vocab_size + ids[n - 1 :])  # (T-n+1,)
+        """Per order n, alpha and gamma of every token that has n-1 tokens before it: (..., T-n+1) each."""
+        *rows, length = ids.shape
+        grams = np.zeros(
+            (*rows, length + 1), dtype=np.int64
+        )  # the (n-1)-gram that ends just before each token
+        for n, level in enumerate(self._fitted()[:length], 1):
+            contexts = grams[..., : length - n + 1]
+            grams = level.find(contexts * self.vocab_size + ids[..., n - 1 :])  # (..., T-n+1)
             yield np.where(grams < 0, 0, level.alpha[grams]), np.where(contexts < 0, 1, level.gamma[contexts])
 
     def _probs(self, ids: Ints) -> Floats:
-        p = np.full(len(ids), 1 / self.vocab_size)
+        p = np.full(ids.shape, 1 / self.vocab_size)
         for n, (alpha, gamma) in enumerate(self._pieces(ids)):
-            p[n:] = alpha + gamma * (p[n:] if self.smoothing.recursive else 1 / self.vocab_size)
+            p[..., n:] = alpha + gamma * (p[..., n:] if self.smoothing.recursive else 1 / self.vocab_size)
         return p
 
 

@@ -94,8 +94,9 @@ class FeedForwardLM(nn.Module):
         self.embedding = nn.Embedding(vocab_size, n_embd)  # C in the paper
         self.start = nn.Parameter(torch.zeros(n_embd))
         self.H = nn.Linear(context * n_embd, n_hidden)  # H and d
-        self.U = nn.Linear(n_hidden, vocab_size)  # U and b
-        self.W = nn.Linear(context * n_embd, vocab_size, bias=False) if direct else None
+        self.head = nn.ModuleDict({"U": nn.Linear(n_hidden, vocab_size)})  # U and b
+        if direct:
+            self.head["W"] = nn.Linear(context * n_embd, vocab_size, bias=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits (B, T, V) for the token after each of ``ids`` (B, T)."""
@@ -104,8 +105,8 @@ class FeedForwardLM(nn.Module):
         before = self.start.expand(len(ids), self.context - 1, -1)
         windows = torch.cat([before, e], dim=1).unfold(1, self.context, 1)  # (B, T, C, context)
         x = windows.transpose(2, 3).flatten(2)  # (B, T, context * C), oldest token first
-        logits = self.U(torch.tanh(self.H(x)))
-        return logits if self.W is None else logits + self.W(x)
+        logits = self.head["U"](torch.tanh(self.H(x)))
+        return logits + self.head["W"](x) if "W" in self.head else logits
 
 
 def gradient_by_distance(model: nn.Module, ids: Tensor, embedding: nn.Module | None = None) -> np.ndarray:

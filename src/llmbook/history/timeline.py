@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import itertools
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -18,10 +19,17 @@ from importlib import resources
 from typing import Any
 
 from llmbook.core.models.config import Config
-from llmbook.core.models.parameters import active_parameter_count, parameter_count, training_flops
+from llmbook.core.models.parameters import (
+    active_parameter_count,
+    parameter_count,
+    parameters_by_part,
+    training_flops,
+)
 from llmbook.core.run.fields import check, from_table
 
-KINDS = ("rule", "statistical", "feedforward", "recurrent", "encoder", "decoder", "encoder-decoder", "moe")
+KINDS = (
+    "rule", "statistical", "feedforward", "recurrent", "encoder", "decoder", "encoder-decoder", "moe", "undisclosed",
+)  # fmt: skip
 DATED_BY = ("release", "arXiv v1", "publication")
 UNITS = ("tokens", "words", "characters")
 
@@ -43,7 +51,9 @@ class Milestone:
     ``date`` is ISO 8601 to the precision that is known (``1948-07``, ``2022-11-30``); ``dated_by`` says what
     it dates. ``parameters`` and ``active`` are the authors' published figures, ``None`` when they gave none.
     ``corpus`` is the size of the training text in ``corpus_unit``; ``tokens_seen`` counts repetitions too, so
-    it decides what training cost. ``open`` means the weights can be downloaded.
+    it decides what training cost. Where it is our own product of published numbers, ``tokens_computed`` says of which:
+    "1,000 steps x 256 sequences x 512 tokens", perhaps with "at most" before it. ``open`` means the weights can be
+    downloaded. ``kind`` is what is published of the architecture: "undisclosed" where nothing is.
     """
 
     name: str
@@ -57,6 +67,7 @@ class Milestone:
     corpus: int | None = None
     corpus_unit: str = "tokens"
     tokens_seen: int | None = None
+    tokens_computed: str = ""
     note: str = ""
     config: Config | None = None
 
@@ -84,6 +95,13 @@ class Milestone:
                 f"{where}{name}={given!r}: must be a positive whole number; leave it out when undisclosed",
             )
 
+        if self.tokens_computed:
+            factors = [int(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", self.tokens_computed)]
+            check(
+                math.prod(factors) == self.tokens_seen,
+                f"{where}tokens_seen={self.tokens_seen!r} is not the product of {self.tokens_computed!r}",
+            )
+
     @property
     def day(self) -> dt.date:
         """First day the date can mean: for axes and sorting."""
@@ -100,15 +118,34 @@ class Milestone:
         return self.computed or self.parameters
 
     @property
+    def dated_as(self) -> str:
+        """What its date dates: a "release" or a "paper" (its first version on arXiv, or its publication)."""
+        return "release" if self.dated_by == "release" else "paper"
+
+    @property
+    def non_embedding(self) -> int | None:
+        """Parameters computed without tables and output layer of the vocabulary, and without learned positions.
+
+        That is the N of Kaplan et al. 2020 (arXiv:2001.08361, section 2.1), up to biases and norms; ``None`` without
+        a config.
+        """
+        if self.config is None:
+            return None
+        parts = parameters_by_part(self.config)
+        return self.computed - sum(parts[name] for name in ("embedding", "positions", "output"))  # type: ignore[operator]
+
+    @property
     def flops(self) -> float | None:
         """Training compute by :func:`training_flops`; ``None`` when a number is missing.
 
-        A mixture of experts counts with its active parameters, and n-gram tables not at all.
+        N counts all parameters, as Hoffmann et al. 2022 do; Kaplan et al. leave the embeddings out, which makes a
+        difference for small models (a third for GPT-2 small) and hardly one for large (under 1 % for GPT-3). A mixture
+        of experts counts with its active parameters, and n-gram tables not at all.
         """
         used: int | None
         if self.config is not None:
             used = active_parameter_count(self.config)
-        elif self.kind in ("moe", "rule", "statistical"):
+        elif self.kind in ("moe", "rule", "statistical", "undisclosed"):
             used = self.active
         else:
             used = self.parameters

@@ -1,7 +1,7 @@
 """Tables that a page shows: plain HTML that a screen reader can follow and a phone can scroll.
 
-Also where the book's files are, for pages that describe the book itself. It leaves out sorting and styling:
-the site's theme styles every table alike.
+A long one can be folded away and sorted by its columns. It leaves out styling: the site's theme styles every table
+alike.
 """
 
 from __future__ import annotations
@@ -52,3 +52,58 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -
 
 def _cells(row: Sequence[str]) -> str:
     return f'<th scope="row">{row[0]}</th>' + "".join(f"<td>{cell}</td>" for cell in row[1:])
+
+
+def collapsed(summary: str, content: str) -> Html:
+    """HTML folded behind a line of text that opens it: works without any script.
+
+    >>> print(collapsed("Read & see", "<p>more</p>").replace("\\n", " "))
+    <details><summary>Read &amp; see</summary> <p>more</p> </details>
+    """
+    return Html(f"<details><summary>{escape(summary)}</summary>\n{content}\n</details>")
+
+
+def sortable(content: str) -> Html:
+    """Let the reader sort tables by the headings of their columns, up and down, from the keyboard too.
+
+    A cell sorts by the ``value`` of a ``<data>`` element in it, as a number, or else by its text; cells without either
+    (a dash) stay last. Without scripts the table stays as it is.
+
+    >>> sortable(table("Counts", ["letter"], [("a",)])).count("<script>")
+    1
+    """
+    marked = content.replace('<table class="', '<table data-sortable class="')
+    return Html(f"{marked}\n<script>{_SORT}</script>")
+
+
+# For each column: its key per row, rows without one last, numbers as numbers; a second press turns the order round.
+_SORT = """
+document.querySelectorAll("table[data-sortable]:not([data-ready])").forEach((table) => {
+  table.dataset.ready = "";
+  const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
+  const key = (row, i) => {
+    const data = row.cells[i].querySelector("data"), text = row.cells[i].textContent.trim();
+    return data ? Number(data.value) : /^[\u2013-]?$/.test(text) ? null : text;
+  };
+  heads.forEach((head, i) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.style = "background:none;border:0;padding:0;font:inherit;color:inherit;cursor:pointer;"
+      + "text-decoration:underline dotted";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") === "ascending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const rows = [...body.rows].map((row) => [key(row, i), row]);
+      rows.sort(([a], [b]) => {
+        if (a === null || b === null) return (a === null) - (b === null);
+        const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+        return down ? -order : order;
+      });
+      body.append(...rows.map(([, row]) => row));
+    });
+  });
+});
+"""
