@@ -3,7 +3,7 @@
 LEAST = 9  # CSS pixels of text
 
 # Per figure: what it says to a screen reader; per text: its size on the screen, that nothing cuts it, and its contrast
-# with the topmost area drawn before it, or the page. Numbers along an axis must not touch.
+# with the topmost area drawn before it, or the page. No two texts may lie on each other.
 FIGURES = r"""(least) => {
     const found = [], canvas = Object.assign(document.createElement("canvas"), {width: 1, height: 1});
     const brush = canvas.getContext("2d", {willReadFrequently: true});
@@ -48,7 +48,7 @@ FIGURES = r"""(least) => {
         const name = svg.getAttribute("aria-label")?.trim() || svg.closest("[aria-label]")?.ariaLabel || "";
         const say = problem => found.push(`${problem} in “${name.slice(0, 40)}”`);
         if (!name) say("no description");
-        const frame = svg.getBoundingClientRect(), ticks = {xtick: [], ytick: []};
+        const frame = svg.getBoundingClientRect(), texts = [];
         const wide = svg.closest(".llmbook-panel") ?? svg.parentElement;
         if (frame.width > wide.clientWidth + 1 && getComputedStyle(wide).overflowX !== "auto") say("cut off");
         for (const text of svg.querySelectorAll("text")) {
@@ -63,14 +63,13 @@ FIGURES = r"""(least) => {
             const under = style.stroke !== "none" ? parse(style.stroke).rgb : beneath(text, svg, x, y);
             const share = contrast(over(parse(style.fill, style.opacity), under), under);
             if (share < 4.15) say(`“${word}” has a contrast of ${share.toFixed(1)}`);
-            if (Math.abs(matrix.b) < 1e-3 && ticks[text.classList[0]]) ticks[text.classList[0]].push([word, box]);
+            if (Math.abs(matrix.b) < 1e-3) texts.push([word, box]);
         }
-        for (const row of Object.values(ticks)) for (const [i, [word, a]] of row.entries())
-            for (const [other, b] of row.slice(i + 1)) {
-                const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-                const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-                if (across > 1 && down > 0.35 * Math.min(a.height, b.height)) say(`“${word}” and “${other}” overlap`);
-            }
+        for (const [i, [word, a]] of texts.entries()) for (const [other, b] of texts.slice(i + 1)) {
+            const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+            if (across > 1 && down > 0.35 * Math.min(a.height, b.height)) say(`“${word}” and “${other}” overlap`);
+        }
         for (const line of svg.querySelectorAll("path")) {
             const style = getComputedStyle(line), page = ground(svg.parentElement);
             if (style.fill !== "none" || style.stroke === "none" || line.closest("defs")) continue;

@@ -96,6 +96,7 @@ FAULTS = {
     "no description": lambda ax: None,
     "“tiny” has": lambda ax: ax.text(0.5, 0.5, "tiny", fontsize=6),
     "overlap": lambda ax: ax.set(**CROWDED),
+    "“one” and “two” overlap": lambda ax: [plot.tag(ax, "one", (0.5, 0.5)), plot.tag(ax, "two", (0.52, 0.51))],
     "“pale” has a contrast of": lambda ax: ax.text(0.2, 0.5, "pale", color="#cccccc"),
     "“dark” has a contrast of": lambda ax: [ax.axvspan(0, 1, color=plot.BLUE), ax.text(0.2, 0.5, "dark")],
     "a line has a contrast of": lambda ax: ax.plot([0, 1], [0, 1], color="#c8c8c8"),

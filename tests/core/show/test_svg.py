@@ -153,6 +153,8 @@ def test_it_fits_its_column_but_never_makes_text_illegible(picture):
         wide, _ = plot.figure(width=9)
         least = int(re.search(r"min-width:(\d+)px", themed(svg(wide)))[1])
         assert least / (9 * 72) * 10.5 >= 9
+        wide.text(0.5, 0.5, "small", fontsize=8)
+        assert int(re.search(r"min-width:(\d+)px", themed(svg(wide)))[1]) / (9 * 72) * 8 >= 9
         small, _ = plot.figure(width=2)
         assert "max-width:192px;min-width:124px" in themed(svg(small))
         plt.close(wide), plt.close(small)
