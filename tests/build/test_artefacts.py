@@ -64,10 +64,11 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
     assert set(artefacts.modules()) == {
         "llmbook.core.models.pretrained",
         "llmbook.history.ladder",
+        "llmbook.history.recall",
         "llmbook.architecture.families",
         "llmbook.architecture.length_extrapolation",
     }
-    assert set(artefacts.everything()) == {"smollm2", "ladder", "families", "positions"}
+    assert set(artefacts.everything()) == {"smollm2", "ladder", "recall", "families", "positions"}
 
 
 def test_each_is_listed_with_key_size_state_and_time(two, capsys):
@@ -159,11 +160,11 @@ def book(tmp_path_factory):
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("history/ladder.py", "batch_size=32", "batch_size=64", True),
+        ("history/ladder.py", "BATCH = 16", "BATCH = 32", True),
         ("core/train/optim.py", "class Recipe:", "class Recipe(object):", True),
         ("history/ladder.py", '"seeds": 3', '"seeds": 4', True),
-        ("history/ladder.py", "ax.margins(x=0.3, y=0.1)", "ax.margins(x=0.2, y=0.1)", False),
-        ("history/ladder.py", '"""Train one neural model', '"""Train a neural model', False),
+        ("history/climbs.py", "ax.margins(x=0.3, y=0.1)", "ax.margins(x=0.2, y=0.1)", False),
+        ("history/ladder.py", '"""Train one network', '"""Train a network', False),
     ],
     ids=["the maker", "what it uses", "its configuration", "a figure", "a docstring"],
 )

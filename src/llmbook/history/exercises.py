@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from llmbook.core.show.grading import Exercise, close, expect, grader
-from llmbook.history.ladder import Text, text
+from llmbook.history.plays import Text, text
 from llmbook.history.ngram import Interpolated, NGram
 
 
