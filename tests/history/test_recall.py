@@ -113,7 +113,7 @@ def test_the_rate_is_chosen_on_validation_alike_for_both(monkeypatch):
         return [recall.Recall(task, name, seed, d, share, lr, flops, 1, 1.0, split) for d in recall.DISTANCES]
 
     monkeypatch.setattr(recall, "recall", pretended)
-    rows = list(recall.measure(1e9, 3, True))
+    rows = list(recall.measure({"own": 1e9, "marked": 2e9}, 3, True))
     for task in recall.TASKS:
         for name, lr in (("LSTM", 1e-2), ("Transformer", 4e-3)):
             mine = [r for r in rows if (r.task, r.name) == (task, name)]
@@ -121,6 +121,7 @@ def test_the_rate_is_chosen_on_validation_alike_for_both(monkeypatch):
             assert tried == list(rungs.RATES)
             final = [(r.seed, r.lr) for r in mine if r.split == "test" and r.distance == 4]
             assert final == [(s, lr) for s in range(3)]
+            assert {r.flops for r in mine} == {1e9 if task == "own" else 2e9}
 
 
 def test_means_intervals_and_figure_are_of_the_results_alone():
@@ -148,7 +149,7 @@ def test_the_stored_record_has_every_distance_of_every_network_three_times():
         assert all(
             list(f) == list(recall.DISTANCES) and all(i.n == 3 for i in f.values()) for f in found.values()
         )
-    assert all(0.9 * about["flops"] < r.flops <= about["flops"] for r in rows)
+    assert all(0.9 * about["flops"][r.task] < r.flops <= about["flops"][r.task] for r in rows)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from llmbook.core.show.grading import Exercise, close, expect, grader
-from llmbook.history.plays import Text, text
 from llmbook.history.ngram import Interpolated, NGram
+from llmbook.history.plays import Text, text
 
 
 @lru_cache(maxsize=1)
