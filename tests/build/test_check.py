@@ -95,6 +95,17 @@ def test_code_wider_than_the_column_is_found(book):
     assert not has(found, "fit into the column")
 
 
+@pytest.mark.parametrize("tag", ["hide-input", "remove-input"])
+def test_a_folded_cell_may_hold_longer_lines_but_not_any(book, tag):
+    def fold(n):
+        return lambda notebook: pages.code_cells(notebook)[2].update(
+            source="x = 1  # " + n * "y", metadata={"tags": [tag]}
+        )
+
+    assert not has(spoil(book, fold(111)), "fit into the column")
+    assert has(spoil(book, fold(112)), "alpha, cell 5: a line of 121 characters; 120 fit into the column")
+
+
 def test_a_changed_helper_is_found(book):
     (book / "src/llmbook/core/shared.py").write_text("def double(x):\n    return 3 * x\n")
     assert messages(book) == ["alpha: stale: llmbook.core.shared:double changed"]
