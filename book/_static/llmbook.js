@@ -13,17 +13,4 @@
   addEventListener("load", reach);
   addEventListener("resize", reach);
   addEventListener("input", () => requestAnimationFrame(reach)); // a slider shows another frame
-  // Frames of interactive attention ask for the libraries that they draw with: one file, loaded for the first of them.
-  let libraries;
-  addEventListener("message", async (event) => {
-    if (event.data !== "llmbook-libraries") return;
-    libraries ??= new Promise((done, failed) => {
-      const script = document.createElement("script");
-      script.src = `${document.documentElement.dataset.content_root}_static/attention-libraries.js`;
-      script.onload = () => done(window.llmbookLibraries);
-      script.onerror = failed;
-      document.head.append(script);
-    });
-    event.source.postMessage({ llmbookLibraries: await libraries }, "*");
-  });
 })();

@@ -24,7 +24,7 @@ def page(tmp_path_factory):
         printing("draw()", "drawn\n", "drawing", "hide-input"),
         printing("prove()", "✓ a < b\n✓ b is c\n", "check", "hide-input"),
         printing("both()", COLUMNS + "✓ first\nbetween\n✓ last"),
-        printing("open_cell()", "text\n✓\n", "parameters"),
+        printing("open_cell()", "text ✓ in a line\n✓\n ✓ further in\n", "parameters"),
     ]
     small_book.write_page(root, "two", "# Two\n\n## A part\n\nText.", *shown)
     build(root)
@@ -65,7 +65,7 @@ def test_lines_with_a_tick_are_a_list_and_the_text_around_them_stays_text(page):
     assert both.index("LSTM") < both.index("first") < both.index("between") < both.index("last")
 
 
-def test_a_tick_alone_is_no_check(page):
+def test_a_tick_alone_or_within_a_line_is_no_check(page):
     assert "llmbook-checks" not in part(page, "open_cell")
 
 

@@ -46,6 +46,12 @@ def test_seeds_of_other_code_and_of_a_page_that_failed_are_not_shown(book):
     assert "held" not in line(book)
 
 
+def test_a_page_that_was_never_run_holds_for_nothing(book):
+    small_book.write_page(book, "two", "# Two\n\n## A part")
+    hold(book)
+    assert line(book) == "1 minute to read"
+
+
 def test_one_is_told_in_the_singular_and_what_is_not_known_is_left_out(book):
     small_book.write_page(book, "two", "# Two\n\n## A part", printing("check()", "✓ one"), record=RECORD)
     hold(book, held=[5])

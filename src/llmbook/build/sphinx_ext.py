@@ -18,7 +18,7 @@ from typing import Any
 import pydata_sphinx_theme
 from sphinx.application import Sphinx
 
-from llmbook.build import cells, code_pages, figures, fonts, frames, heads, mathematics, numbers
+from llmbook.build import cells, code_pages, figures, fonts, heads, mathematics, numbers
 
 ICON_CSS = "llmbook-icons.css"
 LIGHT, DARK = "a11y-high-contrast-light", "a11y-high-contrast-dark"
@@ -68,21 +68,18 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     used: set[str] = set()
-    shared, drawn = False, set[str]()
+    drawn: set[str] = set()
     for path in out.rglob("*.html"):
         if "_static" in path.relative_to(out).parts:
             continue
         text = path.read_text(encoding="utf-8")
         used.update(_ICON_NAME.findall(text))
-        better = frames.share(polish(text))
-        shared |= frames.FRAME in better
+        better = polish(text)
         drawn |= mathematics.glyphs(better)
         if better != text:
             path.write_text(better, encoding="utf-8")
     if drawn:
         mathematics.copy_katex(out / "_static", drawn)
-    if shared:
-        frames.write(out / "_static")
     lighten(out / "_static", used)
 
 

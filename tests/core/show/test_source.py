@@ -58,6 +58,18 @@ def test_examples_sections_on_errors_and_guards_go_and_the_rest_stays_as_it_is()
     assert shorten(WHOLE) == SHORT
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(x):\n    if x:\n        raise ValueError\n    else:\n        x = 2\n    return x",
+        "def f(x):\n    if x:\n        x = 2\n        raise ValueError(x)\n    return x",
+        "def f(x):\n    y = check_ids(x)\n    recheck_ids(x)\n    return y",
+    ],
+)
+def test_a_choice_of_which_one_side_raises_stays(text):
+    assert shorten(text) == text
+
+
 def test_shortening_twice_changes_nothing():
     assert shorten(SHORT) == SHORT
 
