@@ -1,0 +1,14 @@
+"""What context is worth to SmolLM2, and whether it finds a planted fact again, as the architecture page draws it.
+
+    python benchmarks/context.py     (or: llmbook artefacts make context recall)
+
+writes context.json and recall.json to src/llmbook/architecture/data. What is measured:
+`llmbook.architecture.context.measure` and `llmbook.architecture.recall.measure`.
+"""
+
+import sys
+
+from llmbook.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["artefacts", "make", "context", "recall"]))
