@@ -209,7 +209,7 @@ def test_shares_are_grouped_by_the_fields_that_are_named():
         recall.shares([])
 
 
-@pytest.mark.skipif(not RECALL.path.exists(), reason="not measured yet: llmbook artefacts make recall")
+@pytest.mark.skipif(not RECALL.path.exists(), reason="not measured yet: llmbook artefacts make planted")
 def test_the_stored_record_is_whole_and_its_codes_are_those_of_its_trials():
     rows, about = load(RECALL, Recall)
     per_trial = len(recall.QUESTIONS) * (1 + 2 * len(recall.DEPTHS))

@@ -24,11 +24,6 @@ from torch import Tensor
 from llmbook.core.measure.intervals import Interval
 from llmbook.core.models.attention import attend, fused
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
-
 PARTS = ("scores", "softmax", "mask", "mix")
 NEW, KEPT = "new", "kept"
 
@@ -164,7 +159,9 @@ def rounds(calls: dict[tuple[str, int, str], Callable[[], object]], repeat: int)
 
 def system_work() -> tuple[int, float] | None:
     """Page faults of this process so far, and seconds that the operating system worked for it; None on Windows."""
-    if resource is None:
+    try:
+        import resource
+    except ImportError:  # Windows
         return None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_minflt, usage.ru_stime

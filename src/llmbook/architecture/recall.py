@@ -229,11 +229,11 @@ def measure(contexts: Sequence[int], trials: int, device: str = "auto") -> Itera
 
 
 RECALL = Record(  # rows of Recall
-    "recall",
+    "planted",
     measure,
     {"contexts": [256, 1024, 2048], "trials": 6, "device": "cpu"},
     seconds=400,
-    path=Path(__file__).parent / "data" / "recall.json",
+    path=Path(__file__).parent / "data" / "planted.json",
 )
 ARTEFACTS = (RECALL,)
 
