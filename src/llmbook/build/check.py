@@ -24,7 +24,9 @@ from llmbook.build import artefacts, freshness, pages
 MAX_BYTES = 1_000_000  # GitHub shows no notebook that is much larger
 MIN_COMPARED = 0.8  # of the cells with outputs, by nbval: the others may say anything
 MAX_CODE_WIDTH = 88  # characters of code that fit into the column of a laptop's window
-MAX_FOLDED_WIDTH = 120  # in cells that the site folds: sentences of questions and claims are not broken to fit
+MAX_FOLDED_WIDTH = (
+    120  # in cells that the site folds: sentences of questions and claims are not broken to fit
+)
 FOLDED = {"hide-input", "remove-input"}
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
 HOME = re.compile(r"(?<![\w.])(/home/|/Users/|/root/|[A-Z]:\\+Users\\)\w+")
