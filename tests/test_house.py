@@ -141,7 +141,7 @@ assert not torch.cuda.is_initialized()
 
 def plots(name):
     """Whether a module imports matplotlib, itself or through others."""
-    return "llmbook.core.show.plotting" in BOOK.reached([name])
+    return any(within(other, "matplotlib") for one in BOOK.reached([name]) for other in BOOK.imports[one])
 
 
 @pytest.mark.parametrize(

@@ -190,11 +190,11 @@ def test_a_token_that_looks_like_a_tag_is_drawn_as_text(tmp_path):
 
 
 def pointed(layer, head, n_layer=3, n_head=2, t=6):
-    """Weights all on the first token, but for one head that looks at the token before."""
+    """Weights all on the first token, but for one head that looks at the token before, and some at its own."""
     weights = [torch.zeros(1, n_head, t, t) for _ in range(n_layer)]
     for one in weights:
         one[..., 0] = 1
-    weights[layer][0, head] = torch.eye(t).roll(-1, dims=1).T
+    weights[layer][0, head] = 0.6 * torch.eye(t).roll(-1, dims=1).T + 0.4 * torch.eye(t)
     return weights
 
 

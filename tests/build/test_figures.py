@@ -112,6 +112,10 @@ def cell(*outputs, alt=None, caption=None):
     return new_code_cell("draw()", execution_count=1, outputs=list(outputs), metadata=metadata)
 
 
+CHAPTERS = """\
+- {number: 1, title: One, line: The first., pages: [one]}
+- {number: 2, title: Two, line: The second., pages: [more, two]}
+"""
 PANELS = ["panel 1 of 2", "panel 2 of 2"]
 VALUE = shown({"text/plain": "a value"}, "execute_result")
 FRAME = shown({"text/html": "<b>a frame</b>", "text/plain": "frame"}, "execute_result")
@@ -124,9 +128,7 @@ def page(tmp_path_factory):
     shutil.copy(ROOT / "_config.yml", root)
     shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/one\nchapters:\n  - file: book/two\n")
-    (root / "book" / "chapters.yml").write_text(
-        "- {number: 1, title: T, line: L., pages: [one]}\n- {number: 2, title: T, line: L., pages: [two]}\n"
-    )
+    (root / "book" / "chapters.yml").write_text(CHAPTERS)
     cells = [
         new_markdown_cell("# Two\n\nText."),
         cell(drawn(1), alt='Bars "a" & b', caption="They *differ*: see $x^2$."),
@@ -156,14 +158,14 @@ def test_captions_are_numbered_by_chapter_and_place_and_keep_their_markup(page):
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL)
     texts = [re.sub(r"<a class=\"headerlink.*?</a>|<[^>]*>", "", caption).strip() for caption in captions]
     assert [text.split(" They")[0].split(": see")[0] for text in texts] == [
-        "Figure 2.1.", "Figure 2.2. Two.", "Figure 2.3. Not a picture.", "Figure 2.4. Last."
+        "Figure 2b.1.", "Figure 2b.2. Two.", "Figure 2b.3. Not a picture.", "Figure 2b.4. Last."
     ]  # fmt: skip
     assert "<em>differ</em>" in captions[0] and 'class="math' in captions[0]
-    assert [f'id="figure-2-{i}"' in page for i in range(1, 6)] == [True] * 4 + [False]
+    assert [f'id="figure-2b-{i}"' in page for i in range(1, 6)] == [True] * 4 + [False]
 
 
 def test_panels_of_a_cell_are_one_figure_and_its_value_is_none(page):
-    figure = re.search(r'<figure[^>]*id="figure-2-2".*?</figure>', page, re.DOTALL)[0]
+    figure = re.search(r'<figure[^>]*id="figure-2b-2".*?</figure>', page, re.DOTALL)[0]
     assert figure.count("<svg") == 2 and "a value" not in figure and "a value" in page
     assert page.count("<figure") == 4
 
@@ -179,16 +181,6 @@ def test_every_colour_used_has_a_value_in_both_modes(page):
     for mode in figures.GROUND:
         rule = re.search(rf"html\[data-theme={mode}\]{{([^}}]*)}}", page)[1]
         assert {part.split(":")[0] for part in rule.split(";")} == {f"--fig-{name}" for name in used}
-
-
-def test_a_chapter_has_a_number_its_sections_a_letter_and_other_pages_neither(tmp_path):
-    (tmp_path / "book").mkdir()
-    assert figures.chapter("book/one", tmp_path) == ""
-    row = "- {{number: {}, title: T, line: L., pages: {}}}\n"
-    rows = row.format(1, "[one, more, most]") + row.format(2, "[two]")
-    (tmp_path / "book" / "chapters.yml").write_text(rows)
-    names = ("one", "more", "most", "two", "colophon")
-    assert [figures.chapter(f"book/{name}", tmp_path) for name in names] == ["1", "1b", "1c", "2", ""]
 
 
 def test_a_picture_keeps_its_width_and_may_shrink_a_little_before_it_wraps():

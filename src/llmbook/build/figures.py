@@ -62,14 +62,6 @@ def setup(app: Sphinx) -> None:
     app.add_config_value("llmbook_figures", digest, "html")
 
 
-def chapter(name: str, root: Path) -> str:
-    """The number of a page by ``book/chapters.yml``, see `llmbook.build.numbers`; "" for other pages.
-
-    ``name`` is as in ``_toc.yml``: ``book/history`` is "2"; ``book/neural_networks``, second in chapter 1, "1b".
-    """
-    return numbers(root).get(Path(name).name, "")
-
-
 class InlineFigures(SphinxPostTransform):
     """Put the SVG outputs of each cell into the page, together, under one numbered caption."""
 
@@ -78,7 +70,8 @@ class InlineFigures(SphinxPostTransform):
 
     def run(self, **kwargs: Any) -> None:
         """Go through the cells that have outputs, in order; a caption counts, whatever it stands under."""
-        number, prefix = 0, chapter(self.env.docname, Path(self.app.confdir))
+        number, page = 0, Path(self.env.docname).name
+        prefix = numbers(Path(self.app.confdir)).get(page, "")
         cells = [one for one in self.document.findall(nodes.container) if "cell_output" in one["classes"]]
         for place, cell in enumerate(cells):
             caption = _take_caption(cell)
