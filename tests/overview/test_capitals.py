@@ -35,7 +35,7 @@ def test_the_table_has_many_countries_of_all_sizes_none_twice_none_with_its_capi
 
 
 def test_a_batch_of_answers_is_each_answer_alone(lm, answers):
-    chosen = ["France", "Mongolia", "Ethiopia", "Malaysia", "Peru"]
+    chosen = ["France", "Mongolia", "Ethiopia", "Malaysia", "Peru", "Nepal", "Slovenia"]
     by_country = {a.country: a for a in answers}
     for country in chosen:
         capital, population = COUNTRIES[country]
@@ -43,7 +43,8 @@ def test_a_batch_of_answers_is_each_answer_alone(lm, answers):
         alone = overview.probability_of(lm, question, f" {capital}")
         a = by_country[country]
         assert a.p == pytest.approx(alone, rel=1e-3) and (a.capital, a.population) == (capital, population)
-        assert a.right == (overview.share_correct(lm, [(question, f" {capital}")]) == 1)
+        assert a.begun == (overview.share_correct(lm, [(question, f" {capital}")]) == 1)
+        assert a.right == (lm.complete(question, a.n_token) == f" {capital}")
         assert a.n_token == lm.encode(f" {capital}", start=False).shape[1]
 
 
@@ -57,10 +58,12 @@ def test_the_order_of_batches_changes_nothing(lm, answers):
     assert [a.country for a in few] == list(DRAWN[:5])
 
 
-def test_the_share_of_right_answers_is_that_of_single_questions(lm, answers):
+def test_the_share_is_of_names_written_out_and_some_are_only_begun(lm, answers):
     drawn = [a for a in answers if a.country in DRAWN]
     share = overview.share_right(drawn)
-    assert share.mean == overview.share_correct(lm, overview.CAPITALS) and share.n == 20
+    assert share.mean == sum(a.right for a in drawn) / 20 and share.n == 20
+    assert sum(a.begun for a in drawn) / 20 == overview.share_correct(lm, overview.CAPITALS) > share.mean
+    assert all(a.begun for a in answers if a.right) and not all(a.right for a in answers if a.begun)
     assert 0.25 < share.low < share.mean < share.high < 1
 
 
@@ -129,9 +132,9 @@ def test_statistics_of_too_few_or_unequal_lists_are_refused():
 
 
 ROWS = [
-    Answer("A", "a", 10, 0.2, 1, False),
-    Answer("B", "b", 1, 0.7, 2, True),
-    Answer("C", "c", 5, 0.1, 1, True),
+    Answer("A", "a", 10, 0.2, 1, True, False),
+    Answer("B", "b", 1, 0.7, 2, True, True),
+    Answer("C", "c", 5, 0.1, 1, True, True),
 ]
 
 

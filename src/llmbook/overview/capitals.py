@@ -62,9 +62,11 @@ CAPITALS = [(f"The capital of {country} is", f" {COUNTRIES[country][0]}") for co
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says of one country: p(capital | question), and whether its likeliest token begins the capital.
+    """What the model says of one country: p(capital | question), and what it writes if it always takes the likeliest.
 
-    ``population`` is in millions, ``n_token`` the tokens of the capital's name, whose probabilities are multiplied.
+    ``right``: that it writes the capital's name, all ``n_token`` tokens of it (whose probabilities make ``p``);
+    ``begun``: that its first token is the name's first, which for " K" of Kathmandu says little. ``population`` is in
+    millions.
     """
 
     country: str
@@ -72,6 +74,7 @@ class Answer:
     population: float
     p: float
     n_token: int
+    begun: bool
     right: bool
 
 
@@ -105,13 +108,16 @@ def _ask(lm: LanguageModel, countries: Sequence[str]) -> list[Answer]:
     for row, country, name in zip(log_p, countries, names, strict=True):
         mine = row[longest - len(name) :]  # one row per token of the name
         p = float(mine.gather(1, torch.tensor(name)[:, None]).sum().exp())
-        right = int(mine[0].argmax()) == name[0]
-        answers.append(Answer(country, *COUNTRIES[country], p, len(name), right))
+        likeliest = mine.argmax(
+            -1
+        ).tolist()  # each after the right tokens before it: while these are the likeliest, too
+        begun, right = likeliest[0] == name[0], likeliest == name
+        answers.append(Answer(country, *COUNTRIES[country], p, len(name), begun, right))
     return answers
 
 
 def share_right(answers: Sequence[Answer]) -> Interval:
-    """The share of right answers with its 95 % interval (Wilson's)."""
+    """The share of capitals that the model names, with its 95 % interval (Wilson's)."""
     return wilson_interval(sum(a.right for a in answers), len(answers))
 
 
@@ -189,17 +195,17 @@ def population_correlation(answers: Sequence[Answer], seed: int = 0) -> Correlat
 
 def draw_capitals(ax: Axes, answers: Sequence[Answer]) -> Axes:
     """A bar per country, the likeliest capital first; right answers blue, wrong ones orange and hatched."""
-    from llmbook.core.show.plotting import BLUE, ORANGE, label
+    from llmbook.core.show.plotting import BLUE, ORANGE, PAPER, label
 
     rows = sorted(answers, key=lambda a: -a.p)
     for is_right, color, hatch, name in ((True, BLUE, "", "right"), (False, ORANGE, "///", "wrong")):
         chosen = [(i, a) for i, a in enumerate(rows) if a.right == is_right]
         places = [i for i, _ in chosen]
-        ax.barh(places, [a.p for _, a in chosen], color=color, hatch=hatch, edgecolor="white", label=name)
+        ax.barh(places, [a.p for _, a in chosen], color=color, hatch=hatch, edgecolor=PAPER, label=name)
     ax.set_yticks(range(len(rows)), [a.country for a in rows])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.legend(title="likeliest next token", loc="lower right")
+    ax.legend(title="the likeliest answer is", loc="lower right")
     return label(ax, "probability of the right capital")
 
 
@@ -222,5 +228,5 @@ def draw_by_population(ax: Axes, answers: Sequence[Answer], named: Sequence[str]
             tag(ax, a.country, (a.population, a.p))
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.legend(title="likeliest next token", loc="lower right")
+    ax.legend(title="the likeliest answer is", loc="lower right")
     return label(ax, f"population in {POPULATION_YEAR} (millions)", "probability of the capital")
