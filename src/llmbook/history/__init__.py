@@ -6,24 +6,31 @@ from llmbook.history.ladder import RECORD, Climb, climb, count_ngrams, sample, s
 from llmbook.history.memory import Reach, draw_reach, reach
 from llmbook.history.milestones import draw_timeline, table_of_milestones
 from llmbook.history.plays import text
+from llmbook.history.recall import RECORD as RECALL
+from llmbook.history.recall import Recall, draw_recall
+from llmbook.history.recall import by_distance as recall_by_distance
 from llmbook.history.reversal import reverse_by_length, reversed_right, train_to_reverse
 from llmbook.history.rungs import RUNGS
 
 __all__ = [
+    "RECALL",
     "RECORD",
     "RUNGS",
     "Climb",
     "Reach",
+    "Recall",
     "by_budget",
     "chosen",
     "climb",
     "count_ngrams",
     "draw_ladder",
     "draw_reach",
+    "draw_recall",
     "draw_timeline",
     "lead",
     "ngram_scores",
     "reach",
+    "recall_by_distance",
     "results",
     "reverse_by_length",
     "reversed_right",
