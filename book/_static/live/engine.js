@@ -10,7 +10,7 @@ export const N_CTX = 2048; // tokens of context
 const START = "<|endoftext|>"; // what stands before a text that has no words yet
 const HEAD = 8 << 20; // the vocabulary is in the first megabytes of the file
 const STORE = "llmbook-live";
-const PATIENCE = 10_000; // milliseconds to finish a character in
+const PATIENCE = 30_000; // milliseconds to finish a character in
 const HUSH = 20; // taken from a logit, this makes its token the e^20th part as likely
 
 /** Something went wrong; its message is for the reader. */

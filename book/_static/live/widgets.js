@@ -245,7 +245,7 @@ export function chat({ message = "", system, temperature = 0.7, max_new_tokens: 
       reply.removeAttribute("aria-busy");
       send.textContent = "Send";
       delete send.dataset.writing;
-      turns.push({ role: "assistant", content: reply.lastChild.textContent });
+      if (reply.isConnected) turns.push({ role: "assistant", content: reply.lastChild.textContent }); // else begun anew
     });
     const speed = done.rate ? `${done.rate.toFixed(1)} tokens a second on this machine.` : "";
     status.textContent = signal.aborted ? "Stopped." : speed;
