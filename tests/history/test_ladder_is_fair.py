@@ -106,17 +106,26 @@ def test_each_rungs_rate_warms_up_stays_and_falls_over_the_second_half(climbed):
 
 
 def test_another_seed_is_another_network_and_other_batches_and_all_rungs_of_a_seed_read_the_same():
-    def run(rung, seed, flops=2 * PAID):
+    def run(rung, seed):
         read: list[tuple[bool, torch.Tensor]] = []
-        return ladder.climb(watched(rung, read), told_apart(), flops, seed)[0], [ids for t, ids in read if t]
+        starts: list[torch.Tensor] = []
+
+        def make(vocab_size):
+            model = watched(rung, read).make(vocab_size)
+            starts.append(next(model.parameters()).detach().clone())
+            return model
+
+        climb = ladder.climb(dataclasses.replace(rung, make=make), told_apart(), PAID, seed)[0]
+        return climb, starts[0], [ids for training, ids in read if training]
 
     rnn, lstm = (next(r for r in rungs.RUNGS if r.name == name) for name in ("RNN", "LSTM"))
-    (one, batches), (again, same), (other, different) = run(rnn, 1), run(rnn, 1), run(rnn, 2)
-    assert (one.seed, other.seed) == (1, 2)
-    assert one.bits_per_byte == again.bits_per_byte != other.bits_per_byte
-    assert all(map(torch.equal, batches, same)) and not torch.equal(batches[0], different[0])
-    _, pair = run(lstm, 1)
-    assert len(pair) > 5 and all(map(torch.equal, batches[: len(pair)], pair))
+    one, again, other = run(rnn, 1), run(rnn, 1), run(rnn, 2)
+    assert (one[0].seed, other[0].seed) == (1, 2)
+    assert one[0].bits_per_byte == again[0].bits_per_byte != other[0].bits_per_byte
+    assert torch.equal(one[1], again[1]) and not torch.equal(one[1], other[1])
+    assert all(map(torch.equal, one[2], again[2])) and not torch.equal(one[2][0], other[2][0])
+    pair = run(lstm, 1)[2]
+    assert len(pair) > 5 and all(map(torch.equal, one[2][: len(pair)], pair))
 
 
 def test_the_load_of_the_machine_changes_no_step(stop_clock):
