@@ -12,7 +12,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -343,48 +343,52 @@ def draw_graph(ax: Axes, graph: Graph, step: int | None = None) -> Axes:
     Values stand above the edges, gradients that were passed back below them.
     Raises ``ValueError`` for a step that there is not.
     """
-    from llmbook.core.show.plotting import BLUE, FAINT, INK, ORANGE, PAPER
+    from llmbook.core.show.plotting import BLUE, ORANGE
 
     last = len(graph.steps) - 1 if step is None else step
     if not 0 <= last < len(graph.steps):
         raise ValueError(f"step is {step}; there are steps 0 to {len(graph.steps) - 1}")
-    done = graph.steps[: last + 1]
+    done, out = graph.steps[: last + 1], graph.output
     known = {s.node for s in done if s.phase == "forward"}
-    passed = {(name, s.node): value for s in done for name, value in s.passed.items()}
-    marked = "" if step is None else done[-1].node
+    _draw_edges(ax, graph, known, {(name, s.node): v for s in done for name, v in s.passed.items()})
+    for node in graph.nodes.values():
+        is_marked = step is not None and node.name == done[-1].node
+        _draw_node(ax, node, done[-1].phase if is_marked else "")
+    if out.name in known:
+        _write(ax, show(out.value), (out.x + 0.55, out.y), 6, BLUE)
+    if done[-1].phase == "backward":
+        _write(ax, "1", (out.x + 0.55, out.y), -6, ORANGE)
+    ax.set_axis_off()
+    ax.margins(0.08)
+    ax.set_xlim(-0.5, out.x + 0.9)
+    return ax
+
+
+def _draw_edges(
+    ax: Axes, graph: Graph, known: set[str], passed: Mapping[tuple[str, str], np.ndarray]
+) -> None:
+    """A line for each edge, with the value that is known above it and the gradient passed back below it."""
+    from llmbook.core.show.plotting import BLUE, INK, ORANGE
+
     for one, other in graph.edges:
         a, b = graph.nodes[one], graph.nodes[other]
         ax.plot((a.x, b.x), (a.y, b.y), color=INK, linewidth=1.2, zorder=1)
         middle = (0.56 * a.x + 0.44 * b.x, 0.56 * a.y + 0.44 * b.y)
         if one in known:
-            _write(ax, show(a.value), middle, 6, BLUE, PAPER)
+            _write(ax, show(a.value), middle, 6, BLUE)
         if (one, other) in passed:
-            _write(ax, show(passed[one, other]), middle, -6, ORANGE, PAPER)
-    for node in graph.nodes.values():
-        color = FAINT if node.op == CONSTANT else INK
-        ring = {"boxstyle": "round,pad=0.3", "facecolor": PAPER, "edgecolor": color, "linewidth": 1.2}
-        if node.name == marked:
-            ring |= {"edgecolor": BLUE if done[-1].phase == "forward" else ORANGE, "linewidth": 2.5}
-        ax.text(
-            node.x,
-            node.y,
-            _box(node),
-            ha="center",
-            va="center",
-            fontsize=8.5,
-            linespacing=1.0,
-            bbox=ring,
-            zorder=3,
-        )
-    out = graph.output
-    if out.name in known:
-        _write(ax, show(out.value), (out.x + 0.55, out.y), 6, BLUE, PAPER)
-    if any(s.phase == "backward" for s in done):
-        _write(ax, "1", (out.x + 0.55, out.y), -6, ORANGE, PAPER)
-    ax.set_axis_off()
-    ax.margins(0.08)
-    ax.set_xlim(-0.5, out.x + 0.9)
-    return ax
+            _write(ax, show(passed[one, other]), middle, -6, ORANGE)
+
+
+def _draw_node(ax: Axes, node: Node, acts: str) -> None:
+    """A box with the node's name and operation, marked when it is the one that acts, in that phase's colour."""
+    from llmbook.core.show.plotting import BLUE, FAINT, INK, ORANGE, PAPER
+
+    edge = {"forward": BLUE, "backward": ORANGE}.get(acts, FAINT if node.op == CONSTANT else INK)
+    width = 2.5 if acts else 1.2
+    box = {"boxstyle": "round,pad=0.3", "facecolor": PAPER, "edgecolor": edge, "linewidth": width}
+    middle: dict[str, Any] = {"ha": "center", "va": "center"}
+    ax.text(node.x, node.y, _box(node), **middle, fontsize=8.5, linespacing=1.0, bbox=box, zorder=3)
 
 
 def _box(node: Node) -> str:
@@ -393,7 +397,14 @@ def _box(node: Node) -> str:
     return f"{node.name}\n{DRAWN.get(node.op, node.op)}"
 
 
-def _write(ax: Axes, text: str, at: tuple[float, float], above: int, color: str, paper: str) -> None:
-    behind = {"facecolor": paper, "edgecolor": "none", "pad": 0.4}
-    where = {"xytext": (0, above), "textcoords": "offset points", "ha": "center", "va": "center"}
-    ax.annotate(text, at, fontsize=7.5, color=color, bbox=behind, **where)  # type: ignore[arg-type]
+def _write(ax: Axes, text: str, at: tuple[float, float], above: int, color: str) -> None:
+    from llmbook.core.show.plotting import PAPER
+
+    behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.4}
+    where: dict[str, Any] = {
+        "xytext": (0, above),
+        "textcoords": "offset points",
+        "ha": "center",
+        "va": "center",
+    }
+    ax.annotate(text, at, fontsize=7.5, color=color, bbox=behind, **where)
