@@ -90,7 +90,7 @@ def test_the_stored_scores_are_of_as_many_different_works_as_they_say():
 
 def test_the_sizes_are_those_of_the_models_that_the_timeline_describes():
     by_name = {m.name: m for m in overview.MODELS}
-    for name in ("BERT-base", "GPT-2", "GPT-3", "Llama 3.1 405B", "SmolLM2-135M"):
+    for name in ("BERT-base", "GPT-2 XL", "GPT-3", "Llama 3.1 405B", "SmolLM2-135M"):
         row = timeline.milestone(name)
         assert by_name[name].parameters == row.computed and by_name[name].tokens == row.tokens_seen
         assert by_name[name].year == row.day.year and by_name[name].source == row.source.url

@@ -17,27 +17,22 @@ def lm() -> LanguageModel:
 
 
 def check_bits(answer: float) -> None:
-    close(answer, 3.0, 1e-9, "how often must a coin fall right for a chance of 1/8?")
+    close(answer, 0.5, 1e-9, "add up the surprises, 1 + 2 + 3 + ..., then divide by the bytes")
 
 
-def check_chain(log_probability: Callable[[Sequence[float]], float]) -> None:
+def check_chain(surprise: Callable[[Sequence[float]], float]) -> None:
     for p in ([0.5], [0.5, 0.25], [0.1] * 1000):
-        right = sum(map(math.log, p))
+        right = -sum(map(math.log2, p))
         expect(
-            abs(log_probability(p) - right) < 1e-6 * abs(right),
+            abs(surprise(p) - right) < 1e-6 * abs(right),
             f"for {p[:3]} (x {len(p)}) it should be {right:.4f}",
         )
 
 
-def check_reheat(reheat: Callable[[Sequence[float], float], Iterable[float]]) -> None:
-    p = [0.7, 0.2, 0.1]
-    for t in (0.5, 1.0, 2.0):
-        total = sum(x ** (1 / t) for x in p)
-        right = [x ** (1 / t) / total for x in p]
-        expect(
-            all(abs(a - b) < 1e-9 for a, b in zip(reheat(p, t), right, strict=True)),
-            f"wrong at temperature {t}",
-        )
+def check_temperature(answer: float) -> None:
+    powers = [p ** (1 / float(answer)) for p in (0.6, 0.3, 0.1)]
+    share = powers[0] / sum(powers)
+    expect(abs(share - 0.9) < 0.006, f"there the likeliest has {share:.3f}")
 
 
 def check_nucleus(nucleus: Callable[[Sequence[float], float], Iterable[float]]) -> None:
@@ -60,9 +55,9 @@ def check_prompt(answer: str) -> None:
 
 
 EXERCISES = {
-    1: Exercise(check_bits, wrong=(8, 0.125, 2)),
-    2: Exercise(check_chain, wrong=(math.prod, sum, lambda p: math.log(math.prod(p)))),
-    3: Exercise(check_reheat, wrong=(lambda p, t: p, lambda p, t: [x ** (1 / t) for x in p])),
+    1: Exercise(check_bits, wrong=(12, 2.0, 0.25)),
+    2: Exercise(check_chain, wrong=(math.prod, sum, lambda p: -math.log2(math.prod(p)))),
+    3: Exercise(check_temperature, wrong=(0.5, 1.0, 3.1)),
     4: Exercise(
         check_nucleus, wrong=(lambda p, share: p, lambda p, share: [x if x >= share else 0.0 for x in p])
     ),

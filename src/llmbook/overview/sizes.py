@@ -52,10 +52,11 @@ MODELS = (
         "BERT-base", 2018,
         Config(30_522, 512, n_layer=12, n_head=12, n_embd=768, norm_first=False, embed_norm=True, token_types=2,
                pooler=True, mask="full"),
-        131_072_000_000, "https://arxiv.org/abs/1810.04805",
+        42_598_400_000,  # a million steps of 256 texts, 128 tokens long for 90 % of them, then 512 (appendix A.2)
+        "https://arxiv.org/abs/1810.04805",
     ),
     Model(
-        "GPT-2", 2019, Config(50_257, 1024, n_layer=48, n_head=25, n_embd=1600),
+        "GPT-2 XL", 2019, Config(50_257, 1024, n_layer=48, n_head=25, n_embd=1600),
         None, "https://openai.com/index/better-language-models/",
     ),
     Model(

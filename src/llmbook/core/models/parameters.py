@@ -149,8 +149,8 @@ def active_parameter_count(config: Config, *, embedding: bool = True) -> int:
 def training_flops(parameters: float, tokens: float) -> float:
     """Training compute ``6 N D`` in floating-point operations.
 
-    Source: Kaplan et al. 2020, arXiv:2001.08361, section 2.1, with ``N`` parameters and ``D`` tokens. Their N leaves out
-    embeddings of vocabulary and positions; Hoffmann et al. 2022 count all. Give whichever is meant, and say so.
+    Source: Kaplan et al. 2020, arXiv:2001.08361, section 2.1, with ``N`` parameters and ``D`` tokens. Their N leaves
+    out embeddings of vocabulary and positions; Hoffmann et al. 2022 count all. Give whichever is meant, and say so.
 
     Two for each weight and token going forward, four going back. Attention over the context is left out, so
     this is a little low for long contexts; for a mixture of experts, give the active parameters.
