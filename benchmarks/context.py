@@ -1,8 +1,8 @@
 """What context is worth to SmolLM2, and whether it finds a planted fact again, as the architecture page draws it.
 
-    python benchmarks/context.py     (or: llmbook artefacts make context recall)
+    python benchmarks/context.py     (or: llmbook artefacts make context planted)
 
-writes context.json and recall.json to src/llmbook/architecture/data. What is measured:
+writes context.json and planted.json to src/llmbook/architecture/data. What is measured:
 `llmbook.architecture.context.measure` and `llmbook.architecture.recall.measure`.
 """
 
@@ -11,4 +11,4 @@ import sys
 from llmbook.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(["artefacts", "make", "context", "recall"]))
+    sys.exit(main(["artefacts", "make", "context", "planted"]))

@@ -209,6 +209,15 @@ def test_shares_are_grouped_by_the_fields_that_are_named():
         recall.shares([])
 
 
+def test_answers_of_one_trial_count_as_one_and_not_as_many():
+    rows = [answer("right", trial=0)] * 5 + [answer("0000", trial=1)] + [answer("right", trial=2)] * 2
+    found = recall.trial_shares(rows, "planted")["five",]
+    assert found.n == 3 and found.mean == pytest.approx(2 / 3)
+    assert found.high - found.low > recall.shares(rows)[()].high - recall.shares(rows)[()].low
+    with pytest.raises(ValueError, match="at least 2"):
+        recall.trial_shares(rows[:5])
+
+
 @pytest.mark.skipif(not RECALL.path.exists(), reason="not measured yet: llmbook artefacts make planted")
 def test_the_stored_record_is_whole_and_its_codes_are_those_of_its_trials():
     rows, about = load(RECALL, Recall)

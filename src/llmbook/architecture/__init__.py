@@ -51,7 +51,18 @@ from llmbook.architecture.norms import (
 from llmbook.architecture.paired import family_pairs, positions_pairs
 from llmbook.architecture.parity import logit_agreement, our_embeddings, real_pair, tiny_parity
 from llmbook.architecture.probes import influence, rope_score
-from llmbook.architecture.recall import RECALL, Fact, Reader, Recall, ask, plant, recalls, shares, verdict
+from llmbook.architecture.recall import (
+    RECALL,
+    Fact,
+    Reader,
+    Recall,
+    ask,
+    plant,
+    recalls,
+    shares,
+    trial_shares,
+    verdict,
+)
 from llmbook.architecture.steps import five_steps, softmax_health
 from llmbook.core.measure.metrics import exact_match
 from llmbook.core.models.parameters import parameters_by_part
@@ -120,6 +131,7 @@ __all__ = [
     "stored_score_bytes",
     "tiny_parity",
     "tokens_of",
+    "trial_shares",
     "verdict",
     "warmup_gain",
     "who_looks",

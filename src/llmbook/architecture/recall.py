@@ -253,6 +253,8 @@ Group = tuple[str | int | float | None, ...]
 def shares(rows: Sequence[Recall], *by: str, said: str = "right") -> dict[Group, intervals.Interval]:
     """The values of the fields ``by`` -> the share of answers that are ``said``, and its 95 % interval (Wilson).
 
+    Wilson's interval takes answers for independent. Those of one trial share their facts and their filler: where a
+    group holds several answers of a trial, ``trial_shares`` is the honest interval.
     Raises ``ValueError`` for no rows.
 
     >>> row = Recall("one", "plays", 0, 256, 0.5, "same words", "7421", 0.9, 0.01, 1, 0.5, said="7421")
@@ -265,3 +267,18 @@ def shares(rows: Sequence[Recall], *by: str, said: str = "right") -> dict[Group,
     for row in rows:
         found.setdefault(tuple(getattr(row, name) for name in by), []).append(verdict(row) == said)
     return {group: intervals.wilson_interval(sum(right), len(right)) for group, right in found.items()}
+
+
+def trial_shares(rows: Sequence[Recall], *by: str, said: str = "right") -> dict[Group, intervals.Interval]:
+    """As ``shares``, but the unit is the trial: mean of the trials' shares and its 95 % interval (Student's t).
+
+    The interval may reach beyond 0 and 1. Raises ``ValueError`` for a group of fewer than two trials.
+    """
+    found: dict[Group, dict[int, list[bool]]] = {}
+    for row in rows:
+        group = found.setdefault(tuple(getattr(row, name) for name in by), {})
+        group.setdefault(row.trial, []).append(verdict(row) == said)
+    return {
+        group: intervals.seed_interval([sum(right) / len(right) for right in trials.values()])
+        for group, trials in found.items()
+    }
