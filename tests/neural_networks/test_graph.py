@@ -28,7 +28,13 @@ def vector():
     return (Array([[1.0, 2.0]]) @ w).sum() * (x * x).sum() / x[0], {"x": x, "w": w}
 
 
-EXPRESSIONS = {"neuron": neuron, "shared": shared, "vector": vector}
+def two_ways():
+    """The input is read close to the output and, written later, far from it."""
+    x = Array(0.5)
+    return x.tanh() + x.exp().tanh().exp(), {"x": x}
+
+
+EXPRESSIONS = {"two ways": two_ways, "neuron": neuron, "shared": shared, "vector": vector}
 
 
 @pytest.mark.parametrize("make", EXPRESSIONS.values(), ids=EXPRESSIONS)

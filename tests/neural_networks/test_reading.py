@@ -155,12 +155,12 @@ def test_collisions_are_those_that_counting_finds():
     columns: dict[int, set[str]] = {}
     for text in texts:
         for word in reading.words(text):
-            columns.setdefault(int(np.flatnonzero(reading.word_counts([word], 64)[0])[0]), set()).add(word)
-    found = nets.collisions(texts, 64)
-    assert found.n_word == len({w for ws in columns.values() for w in ws}) and found.n_column == 64
+            columns.setdefault(int(np.flatnonzero(reading.word_counts([word], 512)[0])[0]), set()).add(word)
+    found = nets.collisions(texts, 512)
+    assert found.n_word == len({w for ws in columns.values() for w in ws}) and found.n_column == 512
     assert found.n_sharing == sum(len(ws) for ws in columns.values() if len(ws) > 1)
     assert found.fullest == max(map(len, columns.values()))
-    assert 0 < found.drowned < 1
+    assert 0 < found.drowned < 1 and found.n_sharing < found.n_word
 
 
 def test_in_1024_columns_every_word_of_the_news_shares_and_in_a_vocabulary_of_1024_none():
