@@ -131,7 +131,7 @@ def test_what_a_notebook_defines_can_be_shown_as_well(tmp_path):
     assert source(names["softmax"]) == code.rstrip("\n")
 
 
-@pytest.mark.parametrize("thing", [len, 3, "text", module, lambda x: x, int], ids=repr)
+@pytest.mark.parametrize("thing", [len, 3, "text", module, lambda x: x, int], ids=lambda x: type(x).__name__)
 def test_what_has_no_definition_to_show_is_refused(thing):
     with pytest.raises(ValueError, match="source"):
         source(thing)
