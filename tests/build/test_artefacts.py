@@ -63,12 +63,19 @@ def states(capsys):
 def test_modules_that_keep_artefacts_are_found_by_their_source():
     assert set(artefacts.modules()) == {
         "llmbook.core.models.pretrained",
+        "llmbook.overview.domains",
         "llmbook.history.ladder",
         "llmbook.history.recall",
+        "llmbook.neural_networks.baselines",
+        "llmbook.neural_networks.learning",
+        "llmbook.architecture.context",
         "llmbook.architecture.families",
         "llmbook.architecture.length_extrapolation",
+        "llmbook.architecture.norms",
+        "llmbook.architecture.recall",
     }
-    assert set(artefacts.everything()) == {"smollm2", "ladder", "recall", "families", "positions"}
+    measured = {"ladder", "recall", "families", "positions", "context", "planted", "norms"}
+    assert set(artefacts.everything()) == {"smollm2", "excerpts", "activations", "readers"} | measured
 
 
 def test_each_is_listed_with_key_size_state_and_time(two, capsys):
