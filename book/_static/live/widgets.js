@@ -248,7 +248,7 @@ export function chat({ message = "", system, temperature = 0.7, max_new_tokens: 
       if (reply.isConnected) turns.push({ role: "assistant", content: reply.lastChild.textContent }); // else begun anew
     });
     const speed = done.rate ? `${done.rate.toFixed(1)} tokens a second on this machine.` : "";
-    status.textContent = signal.aborted ? "Stopped." : speed;
+    if (reply.isConnected) status.textContent = signal.aborted ? "Stopped." : speed;
   };
   const send = button("Send", () => (send.dataset.writing ? stop() : run(speak)));
   const stop = () => {

@@ -101,10 +101,18 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
             if len(bits) > 1:
                 interval = intervals.seed_interval(bits)
                 whiskers(ax, x, interval.low, interval.high, color)
-        ax.plot(*zip(*points, strict=True), marker=MARKERS[i % len(MARKERS)], color=color, markersize=7)
-        at = points[0] if what == "parameters" else points[-1]  # there every run of a model has the same x
-        offset, side = ((0, -12), "center") if name.endswith("gram") else ((8, 0), "left")
-        tag(ax, name, at, offset, side)
+        counted = name.endswith("gram")
+        marker = MARKERS[i % len(MARKERS)]
+        ax.plot(
+            *zip(*points, strict=True),
+            marker=marker,
+            color=color,
+            markersize=7,
+            label="" if counted else name,
+        )
+        if counted:
+            tag(ax, name, points[-1], (0, -12), "center")
+    ax.legend()
     ax.set_xscale("log")
     ax.margins(x=0.3, y=0.1)
     return ax

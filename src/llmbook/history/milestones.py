@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAMES_SHOWN = (
     "seq2seq", "GPT", "BERT-large", "GPT-2", "T5", "GPT-3", "Switch Transformer", "Gopher", "Chinchilla", "PaLM",
-    "LLaMA-65B", "Mistral 7B", "Llama 3.1 405B", "DeepSeek-V3", "SmolLM2-135M", "gpt-oss-120b",
+    "Mistral 7B", "Llama 3.1 405B", "DeepSeek-V3", "SmolLM2-135M", "gpt-oss-120b",
     "Kimi K3",
 )  # fmt: skip
 
