@@ -42,7 +42,7 @@ def build_book(root: Path) -> Path:
     return site_dir(root)
 
 
-def _write(root: Path, name: str, prose: str, places: list[live.Live]) -> None:
+def _write(root: Path, name: str, prose: str, places: list[live.Shown]) -> None:
     cells = [new_markdown_cell(prose)]
     for place in places:
         data = {"text/html": place.html, "text/plain": place.text}

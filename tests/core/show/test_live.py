@@ -19,11 +19,11 @@ TOKENS_JS = Path(__file__).resolve().parents[3] / "book" / "_static" / "live" / 
 STORED = {" time": 0.7, "\n": 0.2, "<|im_end|>": 0.1}
 
 
-def options(place: live.Live) -> dict:
+def options(place: live.Shown) -> dict:
     return json.loads(html_module.unescape(re.search(r'data-options="([^"]*)"', place.html)[1]))
 
 
-def words(place: live.Live) -> str:
+def words(place: live.Shown) -> str:
     """What a reader sees who has no script and no style sheet."""
 
     class Words(HTMLParser):

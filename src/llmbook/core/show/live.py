@@ -12,28 +12,15 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
+
+from llmbook.core.show.shown import Shown
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"  # as the model was trained
 NOTE = "On the book's site the model itself answers here, in your browser."
 STORED = "What stands here was stored when this page ran."
 BAR = 20  # characters of a bar in plain text
-
-
-@dataclass(frozen=True)
-class Live:
-    """A place for the live model: HTML for a browser, plain text for everything else."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def next_token(
@@ -43,7 +30,7 @@ def next_token(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float = 1.0,
-) -> Live:
+) -> Shown:
     """What comes after ``prompt``: bars of the ten likeliest tokens, to choose from, with sliders that reshape them.
 
     Args:
@@ -68,7 +55,7 @@ def next_token(
     return _place("next-token", title, options, _bars(prompt, rows) if rows else "", lines)
 
 
-def surprise(text: str, stored: Sequence[tuple[str, float | None]] | None = None) -> Live:
+def surprise(text: str, stored: Sequence[tuple[str, float | None]] | None = None) -> Shown:
     """How much each token of ``text`` surprises the model, given those before it, in bits.
 
     Args:
@@ -100,7 +87,7 @@ def chat(
     system: str = SYSTEM,
     temperature: float = 0.7,
     max_new_tokens: int = 200,
-) -> Live:
+) -> Shown:
     """A conversation with the model, in its own chat template.
 
     Args:
@@ -133,7 +120,7 @@ def chat(
     return _place("chat", "Talk to the model", options, still, lines)
 
 
-def _place(kind: str, title: str, options: Mapping[str, Any], still: str, lines: Sequence[str]) -> Live:
+def _place(kind: str, title: str, options: Mapping[str, Any], still: str, lines: Sequence[str]) -> Shown:
     data = escape(json.dumps(options, ensure_ascii=False), quote=True)
     shown = f'<div class="llmbook-live-still">\n{still}\n</div>\n' if still else ""
     note = f"{NOTE} {STORED}" if still else NOTE
@@ -142,7 +129,7 @@ def _place(kind: str, title: str, options: Mapping[str, Any], still: str, lines:
         f'<p class="llmbook-live-title">{escape(title)}</p>\n'
         f'{shown}<p class="llmbook-live-note">{note}</p>\n</div>'
     )
-    return Live(html.replace("\n\n", "\n"), "\n".join(lines))
+    return Shown(html.replace("\n\n", "\n"), "\n".join(lines))
 
 
 def _bars(prompt: str, rows: Sequence[tuple[str, float]]) -> str:

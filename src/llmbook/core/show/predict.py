@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 from numbers import Real
+
+from llmbook.core.show.shown import Shown
 
 _BORDER = "var(--pst-color-border, var(--jp-border-color1, #8a8a8a))"
 _BOX = f"border:1px solid {_BORDER};border-radius:.25rem;padding:.25rem 1rem .75rem;margin:1rem 0;min-width:0"
@@ -39,21 +40,7 @@ _SCRIPT = """(() => {{
 }})();"""
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question to leave as a cell's last value: ``html`` for a browser, ``text`` for everything else."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def choice(question: str, options: Mapping[str, str], *, answer: str) -> Question:
+def choice(question: str, options: Mapping[str, str], *, answer: str) -> Shown:
     """A question with a few answers to pick from; each has a feedback that says why it is right or wrong.
 
     Args:
@@ -91,7 +78,7 @@ def choice(question: str, options: Mapping[str, str], *, answer: str) -> Questio
     return _question(group, question, picks, shown, [f"Answer: {letters[answer]}) {answer}", *why])
 
 
-def number(question: str, *, answer: float, tolerance: float = 0.0, because: str, unit: str = "") -> Question:
+def number(question: str, *, answer: float, tolerance: float = 0.0, because: str, unit: str = "") -> Shown:
     """A question whose answer is a number: the reader types one, hears "too low" or "too high", and why.
 
     Args:
@@ -125,13 +112,13 @@ def number(question: str, *, answer: float, tolerance: float = 0.0, because: str
     return _question(group, question, body, [], [f"Answer: {right}. {because}"])
 
 
-def _question(group: str, question: str, body: str, shown: list[str], below: list[str]) -> Question:
+def _question(group: str, question: str, body: str, shown: list[str], below: list[str]) -> Shown:
     html = (
         f'<fieldset class="llmbook-predict" id="{group}" style="{_BOX}">\n'
         f'<legend style="{_LEGEND}">Predict</legend>\n<p style="margin:.25rem 0 .5rem">{_html(question)}</p>\n'
         f"{body}\n</fieldset>"
     )
-    return Question(html, "\n".join([f"Predict: {question}", *shown, "-" * 40, *below]))
+    return Shown(html, "\n".join([f"Predict: {question}", *shown, "-" * 40, *below]))
 
 
 def _check_choice(question: str, options: Mapping[str, str], answer: str) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
+from llmbook.core.show.shown import Shown
 from llmbook.core.show.svg import svg, themed
 
 MOST_BYTES = 400_000  # of one slider; a page has to stay light
@@ -39,27 +39,13 @@ _SCRIPT = """(() => {{
 }})();"""
 
 
-@dataclass(frozen=True)
-class Slider:
-    """A slider to leave as a cell's last value: ``html`` for a browser, ``text`` for everything else."""
-
-    html: str
-    text: str
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return self.text
-
-
 def slider(
     label: str,
     frames: Mapping[str, str | Figure],
     *,
     start: str | None = None,
     describe: str = "",
-) -> Slider:
+) -> Shown:
     """A range with a name and a visible value over prepared frames; one is seen at a time.
 
     Args:
@@ -90,7 +76,7 @@ def slider(
             f"{size:,} bytes are too many, {MOST_BYTES:,} are allowed: fewer or simpler frames ({len(frames)} now)"
         )
     shown = ", ".join(f"[{name}]" if name == start else name for name in names)
-    return Slider(html, f"Slider {label}: {shown}. It moves in the book, in Jupyter and in Colab.")
+    return Shown(html, f"Slider {label}: {shown}. It moves in the book, in Jupyter and in Colab.")
 
 
 def _frame(frame: str | Figure, describe: str) -> str:
