@@ -68,6 +68,7 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
         "llmbook.history.recall",
         "llmbook.neural_networks.baselines",
         "llmbook.neural_networks.learning",
+        "llmbook.neural_networks.stuck",
         "llmbook.architecture.context",
         "llmbook.architecture.families",
         "llmbook.architecture.length_extrapolation",
@@ -75,7 +76,9 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
         "llmbook.architecture.recall",
     }
     measured = {"ladder", "recall", "families", "positions", "context", "planted", "norms"}
-    assert set(artefacts.everything()) == {"smollm2", "excerpts", "activations", "readers"} | measured
+    assert (
+        set(artefacts.everything()) == {"smollm2", "excerpts", "activations", "readers", "stuck"} | measured
+    )
 
 
 def test_each_is_listed_with_key_size_state_and_time(two, capsys):

@@ -33,6 +33,45 @@ def nudged_gradient(
     return gradients
 
 
+def batch_agreement(
+    model: MLP, x: np.ndarray, labels: np.ndarray, batch_size: int = 64, n_batch: int = 20, seed: int = 0
+) -> float:
+    """How well the gradient of a random batch points where that of all examples points: the mean cosine, -1 to 1.
+
+    A gradient is that of all parameters, as one vector; the batches are drawn with replacement, as in training. The
+    model is left as it was.
+
+    >>> x, labels = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 1])
+    >>> round(batch_agreement(MLP((2, 2)), x[[0, 0]], labels[[0, 0]], batch_size=1), 6)  # all examples are one
+    1.0
+
+    Raises ``ValueError`` for a batch without an example or no batch, and where a gradient is zero.
+    """
+    if batch_size < 1 or n_batch < 1:
+        raise ValueError(f"batch_size is {batch_size}, n_batch {n_batch}; give at least 1 of each")
+    rng, whole = np.random.default_rng(seed), _direction(model, x, labels)
+    batches = (rng.integers(len(x), size=batch_size) for _ in range(n_batch))
+    return float(np.mean([whole @ _direction(model, x[rows], labels[rows]) for rows in batches]))
+
+
+def _direction(model: MLP, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The gradient of the loss on these examples, of all parameters in one vector, scaled to length 1."""
+    parameters = model.parameters()
+    kept = [p.grad for p in parameters]
+    for p in parameters:
+        p.grad = np.zeros_like(p.value)
+    cross_entropy(model(x), labels).backward()
+    gradient = np.concatenate([p.grad.ravel() for p in parameters])
+    for p, grad in zip(parameters, kept, strict=True):
+        p.grad = grad
+    length = np.linalg.norm(gradient)
+    if not 0 < length < math.inf:
+        raise ValueError(
+            f"a gradient has the length {length}: it points nowhere, so nothing can agree with it"
+        )
+    return np.asarray(gradient / length)
+
+
 def gradient_by_layer(
     activation: str, depth: int, width: int = 64, seed: int = 0, gain: float | None = None
 ) -> np.ndarray:

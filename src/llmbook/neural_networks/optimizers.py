@@ -18,7 +18,7 @@ import numpy as np
 from llmbook.neural_networks.articles import split_news
 from llmbook.neural_networks.autograd import Array, cross_entropy
 from llmbook.neural_networks.mlp import MLP
-from llmbook.neural_networks.reading import bag_of_words
+from llmbook.neural_networks.reading import own_bags
 
 
 class SGD:
@@ -204,7 +204,7 @@ def descend(
 def _task(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
     """Bags of words and labels to train on, the same to look at (validation articles), and the number of topics."""
     parts = split_news(seed)
-    train, valid = bag_of_words(parts.train.texts), bag_of_words(parts.valid.texts)
+    train, valid = own_bags(parts.train.texts, parts.valid.texts)
     return train, parts.train.labels, valid, parts.valid.labels, len(parts.topics)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from llmbook.core.measure.metrics import accuracy
-from llmbook.neural_networks.articles import News, split_news, words
+from llmbook.neural_networks.articles import split_news, words
 from llmbook.neural_networks.mlp import MLP, fit
 
 
@@ -78,56 +76,34 @@ def bag_of_words(
     return 0.2 * counts / np.maximum(np.sqrt((counts**2).mean(axis=1, keepdims=True)), 1e-12)
 
 
-@dataclass(frozen=True)
-class Collisions:
-    """What hashing puts together: different words, columns, words that share theirs, and the fullest column.
+def known_words(sentence: str, vocabulary: Collection[str]) -> list[str]:
+    """The words of a sentence that the vocabulary has, in their order: all that a reader of it sees.
 
-    ``drowned`` is the share of running words that stand in a column where another word is more frequent.
+    >>> known_words("The striker scored, the cup is ours", ["the", "cup", "scored"])
+    ['the', 'scored', 'the', 'cup']
+
+    Raises ``ValueError`` for a vocabulary that is a bare string.
     """
-
-    n_word: int
-    n_column: int
-    n_sharing: int
-    fullest: int
-    drowned: float
+    _check_texts(vocabulary)
+    known = set(vocabulary)
+    return [word for word in words(sentence) if word in known]
 
 
-def collisions(texts: Sequence[str], n_feature: int = 1024) -> Collisions:
-    """How many words share a column when the words of ``texts`` are hashed into ``n_feature`` columns.
+N_WORD = 1024  # of a vocabulary, unless the articles have fewer
 
-    >>> collisions(["to be or not to be"], n_feature=1)
-    Collisions(n_word=4, n_column=1, n_sharing=4, fullest=4, drowned=0.666...)
+
+def own_bags(learned: Sequence[str], *others: Sequence[str], n_word: int = N_WORD) -> list[np.ndarray]:
+    """Bags of words of ``learned`` and of each of ``others``, over the most frequent words of ``learned`` alone.
+
+    Columns are the ``n_word`` most frequent words, or all where there are fewer: a list of arrays (N, I).
+
+    >>> [x.shape for x in own_bags(["to be or not to be"], ["to err", "is human"])]
+    [(1, 4), (2, 4)]
     """
-    _check_texts(texts)
-    if n_feature < 1:
-        raise ValueError(f"n_feature is {n_feature}; words are counted in at least one column")
-    counts = Counter(word for text in texts for word in words(text))
-    columns: dict[int, list[int]] = {}
-    for word, n in counts.items():
-        columns.setdefault(column(word, n_feature), []).append(n)
-    sharing = sum(len(ns) for ns in columns.values() if len(ns) > 1)
-    drowned = 1 - sum(max(ns) for ns in columns.values()) / max(1, sum(counts.values()))
-    return Collisions(len(counts), n_feature, sharing, max(map(len, columns.values()), default=0), drowned)
-
-
-@lru_cache(maxsize=4)
-def _counted(seed: int, n_feature: int) -> tuple[News, np.ndarray, np.ndarray]:
-    """The split of a seed, and the bags of words of all it may learn from and of its test articles."""
-    parts = split_news(seed)
-    known = parts.train.texts + parts.valid.texts
-    return parts, bag_of_words(known, n_feature), bag_of_words(parts.test.texts, n_feature)
-
-
-def news(
-    n_feature: int = 1024, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
-    """``split_news`` as hashed bags of words once all choices are made: train and valid together (80 %), and test.
-
-    Returns train x, train labels, held-out x, held-out labels, topics.
-    """
-    parts, known, held_out = _counted(seed, n_feature)
-    labels = np.concatenate((parts.train.labels, parts.valid.labels))
-    return known.copy(), labels, held_out.copy(), parts.test.labels, list(parts.topics)
+    _check_texts(learned)
+    n_distinct = len({word for text in learned for word in words(text)})
+    known = frequent_words(learned, min(n_word, n_distinct))
+    return [bag_of_words(texts, vocabulary=known) for texts in (learned, *others)]
 
 
 def overfitting(
@@ -135,23 +111,32 @@ def overfitting(
 ) -> dict[str, np.ndarray]:
     """Accuracy on the training articles ("seen") and on "held out" ones, by number of training articles.
 
+    Trained is on the first of the train and valid parts together, scored on the test part. A network knows the 1,024
+    most frequent words of its own training articles, and no other.
+
     Returns two arrays (len(sizes), len(seeds)); each seed draws another split and another start.
     Raises ``ValueError`` for a size below 1 or above the number of training articles.
     """
-    seeds, most = list(seeds), len(news()[0])
+    seeds, whole = list(seeds), split_news()
+    most = len(whole.train) + len(whole.valid)
     if any(not 1 <= n <= most for n in sizes):
         raise ValueError(f"sizes are {list(sizes)}; there are 1 to {most} articles to train on")
     result = {name: np.zeros((len(sizes), len(seeds))) for name in ("seen", "held out")}
     for j, seed in enumerate(seeds):
-        x, y, x_held_out, y_held_out, topics = news(seed=seed)
+        parts = split_news(seed)
+        texts, y = (
+            parts.train.texts + parts.valid.texts,
+            np.concatenate((parts.train.labels, parts.valid.labels)),
+        )
         for i, n in enumerate(sizes):
-            model = MLP((x.shape[1], 32, len(topics)), seed=seed)
-            fit(model, x[:n], y[:n], lr=lr, steps=steps, batch_size=64, seed=seed)
-            result["seen"][i, j] = accuracy(model.predict(x[:n]), y[:n])
-            result["held out"][i, j] = accuracy(model.predict(x_held_out), y_held_out)
+            x, x_held_out = own_bags(texts[:n], parts.test.texts)
+            model = MLP((x.shape[1], 32, len(parts.topics)), seed=seed)
+            fit(model, x, y[:n], lr=lr, steps=steps, batch_size=64, seed=seed)
+            result["seen"][i, j] = accuracy(model.predict(x), y[:n])
+            result["held out"][i, j] = accuracy(model.predict(x_held_out), parts.test.labels)
     return result
 
 
-def _check_texts(texts: Sequence[str]) -> None:
+def _check_texts(texts: Collection[str]) -> None:
     if isinstance(texts, str):
         raise ValueError(f"texts is the string {texts[:40]!r}; give a list of texts")

@@ -113,3 +113,26 @@ def test_pictures_in_a_slider_fit_a_phone(tmp_path):
         return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
     assert draw(tmp_path, html, act, width=390) == (0, [])
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 760])
+def test_a_long_value_is_read_whole_and_the_picture_below_it_never_moves(tmp_path, width):
+    long = "4 of 4. a sentence of two or three lines on a phone, with a number at its end: x1 gets −3 · 0.5 = −1.5."
+    html = slider("step", {"1": "<p>1</p>", long: "<p>2</p>"}).html
+
+    def act(page):
+        handle, seen = page.get_by_role("slider", name="step"), []
+        for key in ("Home", "End"):
+            handle.focus()
+            page.keyboard.press(key)
+            page.evaluate("getSelection().selectAllChildren(document.querySelector('output'))")
+            right = page.evaluate("getSelection().getRangeAt(0).getBoundingClientRect().right")
+            picture = page.locator("p").first.bounding_box()
+            seen.append((page.locator("output").inner_text(), right <= width, picture["y"], picture["x"]))
+        return seen, page.evaluate("document.documentElement.scrollWidth")
+
+    (seen, across), complaints = draw(tmp_path, html, act, width=width)
+    assert complaints == [] and across <= width
+    assert [(text, fits) for text, fits, *_ in seen] == [("1", True), (long, True)]
+    assert seen[0][2:] == seen[1][2:]

@@ -7,7 +7,6 @@ and interpolation between frames.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
@@ -20,6 +19,10 @@ from llmbook.core.show.svg import svg, themed
 
 MOST_BYTES = 400_000  # of one slider; a page has to stay light
 _NOTE = "In the book, in Jupyter and in Colab a slider here shows "
+# Every value lies unseen under the one that is shown, so that the longest has room, in as many lines as it takes, and
+# nothing below moves.
+_VALUE = "display:inline-grid;max-width:100%;font-weight:600;overflow-wrap:anywhere"
+_ROOM = "grid-area:1/1;visibility:hidden"
 _RANGE = "width:min(100%,26rem);accent-color:currentColor"
 
 _SCRIPT = """(() => {{
@@ -98,12 +101,12 @@ def _html(label: str, frames: Mapping[str, str], start: str) -> str:
         f'<div style="grid-area:1/1;min-width:0;overflow-x:auto"{"" if name == start else " hidden"}>{frame}</div>'
         for name, frame in frames.items()
     )
-    widest = math.ceil(max(map(len, names)) * 0.7)
+    room = "".join(f'<span aria-hidden="true" style="{_ROOM}">{escape(name)}</span>' for name in names)
     listed = ", ".join(f'"{_script_safe(name)}"' for name in names)
     script = _SCRIPT.format(id=own, names=f"[{listed}]")
     return f"""<div class="llmbook-slider" id="{own}" style="margin:1rem 0">
 <div hidden><label for="{own}-at">{escape(label)}:</label>
-<output for="{own}-at" style="display:inline-block;min-width:{widest}em;font-weight:600">{escape(start)}</output><br>
+<span style="{_VALUE}"><output for="{own}-at" style="grid-area:1/1">{escape(start)}</output>{room}</span><br>
 <input type="range" id="{own}-at" min="0" max="{len(names) - 1}" value="{place}" style="{_RANGE}"></div>
 <div style="display:grid;grid-template-columns:minmax(0,1fr)">
 {shown}

@@ -1,0 +1,121 @@
+"""Exclusive or, unbent: how two hidden neurons move four points until a straight line separates them.
+
+What a hidden layer is for, seen from both sides: in the plane of the inputs the boundary bends, in the plane of the
+hidden neurons' outputs it is straight, always, and the points have moved instead.
+
+Left out on purpose: more than two hidden neurons, whose outputs fill no plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llmbook.neural_networks.autograd import cross_entropy
+from llmbook.neural_networks.mlp import MLP, XOR, fit, probability
+from llmbook.neural_networks.stuck import LOW
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
+
+MOST_SEEDS = 50
+EDGE = 1.25  # of the hidden plane as drawn; tanh stays within 1
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A network after ``step`` steps of training (a copy), with its loss on the four points in nats."""
+
+    step: int
+    loss: float
+    seed: int
+    model: MLP
+
+    @property
+    def hidden(self) -> np.ndarray:
+        """Where the hidden layer puts the four points: (4, 2), within -1 and 1."""
+        return self.model.layers(XOR[0])[0].value
+
+    @property
+    def line(self) -> tuple[np.ndarray, float]:
+        """(a, c) of the line a · h + c = 0 in the hidden plane at which it is undecided; class 1 where it is above 0."""
+        weight, bias = self.model.weights[1].value, self.model.biases[1].value
+        return weight[:, 1] - weight[:, 0], float(bias[1] - bias[0])
+
+
+def unbend(
+    seed: int = 0, steps: Sequence[int] = (0, 30, 60, 100, 200, 1000), lr: float = 0.5
+) -> list[Snapshot]:
+    """A network of two hidden neurons that learns exclusive or, looked at after each of ``steps``.
+
+    Not every start leads there: seeds are tried from ``seed`` on until the last snapshot has all four points right and
+    a loss below 0.1. So the way shown is chosen, and says nothing about how often it is found (the record ``stuck``).
+
+    Raises ``ValueError`` for steps that do not rise, and when none of 50 seeds succeeds.
+    """
+    if not len(steps) or any(b <= a for a, b in pairwise((-1, *steps))):
+        raise ValueError(f"steps are {list(steps)}; give numbers from 0 up, each larger than the one before")
+    for tried in range(seed, seed + MOST_SEEDS):
+        way = _way(tried, steps, lr)
+        if way[-1].loss < LOW and (way[-1].model.predict(XOR[0]) == XOR[1]).all():
+            return way
+    raise ValueError(
+        f"none of the seeds {seed} to {seed + MOST_SEEDS - 1} solves it in {steps[-1]} steps at a rate of {lr}: "
+        "give more steps, or a rate near 0.5"
+    )
+
+
+def _way(seed: int, steps: Sequence[int], lr: float) -> list[Snapshot]:
+    """The snapshots of one start."""
+    (points, labels), model, way = XOR, MLP((2, 2, 2), "tanh", seed), []
+    for before, step in pairwise((0, *steps)):
+        fit(model, points, labels, lr=lr, steps=step - before)
+        loss = float(cross_entropy(model(points), labels).value)
+        way.append(Snapshot(step, loss, seed, _copy(model)))
+    return way
+
+
+def _copy(model: MLP) -> MLP:
+    """The same weights, and no shared memory."""
+    twin = MLP(model.sizes, model.activation, model.seed, model.gain)
+    for mine, theirs in zip(twin.parameters(), model.parameters(), strict=True):
+        mine.value = theirs.value.copy()
+    return twin
+
+
+def line_within(a: np.ndarray, c: float, edge: float = EDGE) -> np.ndarray | None:
+    """The two ends of the line a · h + c = 0 within the square of half width ``edge``: (2, 2); None if it misses it.
+
+    >>> line_within(np.array([0.0, 2.0]), -1.0, edge=1.0).tolist()
+    [[-1.0, 0.5], [1.0, 0.5]]
+    """
+    ends = []
+    for i in (0, 1):  # where it meets the sides at which coordinate i is -edge and +edge
+        for side in (-edge, edge) if a[1 - i] else ():
+            other = -(c + a[i] * side) / a[1 - i]
+            if abs(other) <= edge:
+                ends.append([side, other] if i == 0 else [other, side])
+    distinct = np.unique(np.round(ends, 12), axis=0) if ends else np.empty((0, 2))
+    return distinct[[0, -1]] if len(distinct) > 1 else None
+
+
+def draw_unbend(left: Axes, right: Axes, snapshot: Snapshot) -> tuple[Axes, Axes]:
+    """On the left the plane of the inputs and its bent boundary, on the right that of the hidden outputs and its line."""
+    from llmbook.core.show.plotting import BLUE, INK, ORANGE, PAPER, boundary, label
+
+    points, labels = XOR
+    boundary(left, lambda xy: probability(snapshot.model, xy, label=1), points, labels)
+    label(left, "first input", "second input")
+    ends = line_within(*snapshot.line)
+    if ends is not None:
+        right.plot(*ends.T, color=INK, linewidth=1.5)
+    for value, marker, color, size in ((0, "o", BLUE, 80), (1, "s", ORANGE, 45)):
+        here = snapshot.hidden[labels == value]
+        right.scatter(*here.T, marker=marker, color=color, edgecolor=PAPER, s=size, zorder=3)
+    right.set(xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    label(right, "first hidden output", "second hidden output")
+    return left, right
