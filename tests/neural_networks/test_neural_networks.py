@@ -241,36 +241,6 @@ def test_a_text_without_words_is_a_row_of_zeros():
     assert bag_of_words([]).shape == (0, 1024)
 
 
-def test_the_news_are_the_split_with_train_and_valid_together():
-    x, y, x_held_out, y_held_out, topics = nets.news(seed=3)
-    parts = nets.split_news(3)
-    np.testing.assert_array_equal(x, bag_of_words(parts.train.texts + parts.valid.texts))
-    np.testing.assert_array_equal(y, np.concatenate([parts.train.labels, parts.valid.labels]))
-    np.testing.assert_array_equal(x_held_out, bag_of_words(parts.test.texts))
-    np.testing.assert_array_equal(y_held_out, parts.test.labels)
-    assert topics == list(parts.topics) and len(topics) == 5
-    assert not set(map(bytes, x)) & set(map(bytes, x_held_out))
-
-    again, other = nets.news(seed=3), nets.news(seed=4)
-    for before, after in zip((x, y, x_held_out, y_held_out), again, strict=False):
-        np.testing.assert_array_equal(before, after)
-    assert not np.array_equal(y, other[1])
-
-
-def test_the_split_hands_out_copies_so_that_a_reader_cannot_spoil_the_next_one():
-    nets.news()[0][:] = 0
-    assert nets.news()[0].any()
-
-
-def test_a_trained_network_tells_the_topics_of_unseen_articles():
-    x, y, x_held_out, y_held_out, topics = nets.news(seed=1)
-    model = MLP((x.shape[1], 32, len(topics)), seed=1)
-    before = accuracy(model.predict(x_held_out), y_held_out)
-    fit(model, x, y, lr=0.2, steps=150, batch_size=64, seed=1)
-    assert 0 < before < 0.5  # a blind guess among five topics, more or less
-    assert 0.9 < accuracy(model.predict(x_held_out), y_held_out) < 1
-
-
 def test_overfitting_gives_one_number_per_size_and_seed_and_shows_the_gap():
     curve = nets.overfitting((25, 400), seeds=range(2), lr=0.4, steps=60)
     assert {name: values.shape for name, values in curve.items()} == {"seen": (2, 2), "held out": (2, 2)}

@@ -50,17 +50,28 @@ def watched(monkeypatch):
     return seen
 
 
-def test_the_articles_held_out_are_learned_by_no_network(watched):
+def known_articles(seed):
+    parts = nets.split_news(seed)
+    return parts.train.texts + parts.valid.texts, parts.test.texts
+
+
+def test_the_articles_held_out_are_learned_by_no_network_and_give_it_no_word(watched):
     nets.overfitting(SIZES, range(2), lr=0.2, steps=3)
     assert len(watched["learned"]) == 4 and len(watched["asked"]) == 8
     for i, (x, _) in enumerate(watched["learned"]):
         seen, held_out = watched["asked"][2 * i : 2 * i + 2]
-        train, _, rest, _, _ = nets.news(seed=i // 2)
-        assert len(x) == SIZES[i % 2] and rows(x) == rows(seen) <= rows(train)
-        assert rows(held_out) == rows(rest)
-        assert rows(train).isdisjoint(rows(rest)) and len(rows(train)) == len(train)
-    learned = rows(np.concatenate([x for x, _ in watched["learned"][:2]]))
-    assert learned.isdisjoint(rows(watched["asked"][1])) and learned.isdisjoint(rows(watched["asked"][3]))
+        texts, rest = known_articles(i // 2)
+        own = nets.frequent_words(texts[: SIZES[i % 2]], 1024)
+        np.testing.assert_array_equal(x, nets.bag_of_words(texts[: SIZES[i % 2]], vocabulary=own))
+        np.testing.assert_array_equal(seen, x)
+        np.testing.assert_array_equal(held_out, nets.bag_of_words(rest, vocabulary=own))
+        assert set(texts).isdisjoint(rest)
+
+
+def test_a_few_short_articles_give_all_their_words():
+    x, other = nets.own_bags(["to be or not to be"], ["to err"])
+    assert x.shape == other.shape == (1, 4) and (other > 0).sum() == 1
+    assert nets.own_bags(["a a b b c"], n_word=2)[0].shape == (1, 2)
 
 
 def test_every_step_is_on_64_of_the_articles_that_may_be_learned_at_the_rate_given(watched):
@@ -81,16 +92,14 @@ def test_each_seed_draws_another_split_and_another_start(watched):
 
 
 def test_the_curves_are_the_accuracies_on_what_was_learned_and_on_what_was_not(monkeypatch):
-    """A network that knows exactly the articles that it may learn from."""
-    train, labels, rest, unknown, _ = nets.news(seed=0)
-    answers = {bytes(x): y for x, y in zip(train, labels, strict=True)}
-    answers |= {
-        bytes(x): y if i % 4 else (y + 1) % 5 for i, (x, y) in enumerate(zip(rest, unknown, strict=True))
-    }
-    monkeypatch.setattr(MLP, "predict", lambda self, x: np.array([answers[bytes(row)] for row in x]))
+    """A network that knows exactly the articles that it may learn from, and every fourth of the others not."""
+    parts = nets.split_news(0)
+    labels = np.concatenate([parts.train.labels, parts.valid.labels])
+    answers = np.where(np.arange(len(parts.test)) % 4, parts.test.labels, (parts.test.labels + 1) % 5)
+    monkeypatch.setattr(MLP, "predict", lambda self, x: labels[: len(x)] if len(x) <= 60 else answers)
     curve = nets.overfitting((30, 60), [0], lr=0.1, steps=1)
     assert curve["seen"].tolist() == [[1.0], [1.0]]
-    right = 1 - len(range(0, len(rest), 4)) / len(rest)
+    right = 1 - len(range(0, len(parts.test), 4)) / len(parts.test)
     assert curve["held out"][:, 0] == pytest.approx([right, right])
 
 
@@ -99,16 +108,17 @@ def test_no_article_that_was_printed_twice_stands_on_both_sides():
     texts = [" ".join(article.text.lower().split()) for article in corpora.news()]
     assert len(texts) - len(set(texts)) > 90
     for seed in range(3):
-        train, _, rest, _, _ = nets.news(seed=seed)
-        together = np.concatenate([train, rest])
-        assert len(rows(together)) == len(together) <= len(set(texts))
+        train, rest = known_articles(seed)
+        together = [" ".join(reading.words(text)) for text in (*train, *rest)]
+        assert len(set(together)) == len(together) <= len(set(texts))
 
 
 def test_a_network_of_the_news_is_right_about_most_articles_and_not_about_all():
-    x, y, x_held_out, y_held_out, topics = nets.news(seed=2)
-    model = MLP((x.shape[1], 32, len(topics)), seed=2)
-    nets.fit(model, x, y, lr=0.2, steps=150, batch_size=64, seed=2)
-    right = nets.accuracy(model.predict(x_held_out), y_held_out)
+    parts = nets.split_news(2)
+    x, x_held_out = nets.own_bags(parts.train.texts, parts.test.texts)
+    model = MLP((x.shape[1], 32, len(parts.topics)), seed=2)
+    nets.fit(model, x, parts.train.labels, lr=0.2, steps=150, batch_size=64, seed=2)
+    right = nets.accuracy(model.predict(x_held_out), parts.test.labels)
     assert 0.9 < right < 0.999  # some articles could be filed under two topics
 
 
@@ -124,9 +134,7 @@ def test_a_bare_string_is_not_a_list_of_letters():
         nets.bag_of_words("to be")
     with pytest.raises(ValueError, match="n_feature is 0"):
         nets.bag_of_words(["to be"], n_feature=0)
-    with pytest.raises(ValueError, match="n_feature is 0"):
-        nets.collisions(["to be"], n_feature=0)
-    for call in (nets.collisions, nets.frequent_words):
+    for call in (nets.frequent_words, nets.own_bags):
         with pytest.raises(ValueError, match="texts is the string"):
             call("to be")
 
@@ -150,22 +158,14 @@ def test_the_frequent_words_are_the_most_frequent_ties_in_alphabetical_order():
             nets.frequent_words(["b a"], size=size)
 
 
-def test_collisions_are_those_that_counting_finds():
-    texts = corpora.news()[0].text, corpora.news()[900].text
-    columns: dict[int, set[str]] = {}
-    for text in texts:
-        for word in reading.words(text):
-            columns.setdefault(int(np.flatnonzero(reading.word_counts([word], 512)[0])[0]), set()).add(word)
-    found = nets.collisions(texts, 512)
-    assert found.n_word == len({w for ws in columns.values() for w in ws}) and found.n_column == 512
-    assert found.n_sharing == sum(len(ws) for ws in columns.values() if len(ws) > 1)
-    assert found.fullest == max(map(len, columns.values()))
-    assert 0 < found.drowned < 1 and found.n_sharing < found.n_word
-
-
-def test_in_1024_columns_every_word_of_the_news_shares_and_in_a_vocabulary_of_1024_none():
-    train = nets.split_news().train.texts
-    found = nets.collisions(train)
-    assert found.n_sharing == found.n_word > 20_000 and found.fullest > 20
-    counts = reading.word_counts(train[:50], vocabulary=nets.frequent_words(train))
-    assert counts.shape == (50, 1024)
+def test_known_words_are_those_of_the_sentence_in_its_order_that_the_vocabulary_has():
+    assert nets.known_words("Shares FELL; the bank's shares", ["shares", "the"]) == [
+        "shares",
+        "the",
+        "shares",
+    ]
+    assert nets.known_words("", ["a"]) == nets.known_words("word", []) == []
+    row = nets.bag_of_words(["Shares fell"], vocabulary=["fell", "x"])
+    assert (row > 0).sum() == len(nets.known_words("Shares fell", ["fell", "x"]))
+    with pytest.raises(ValueError, match="texts is the string"):
+        nets.known_words("to be", "to be")

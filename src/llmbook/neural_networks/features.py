@@ -1,8 +1,10 @@
 """What the hidden neurons of a reader look for: the words that move each of them most, and the topic it speaks for.
 
-A weight alone says little: a word that stands in every article, or in none, moves nothing however large its weight. So
-a word counts by its weight times how much its column varies over the articles (the standard deviation), which is how
-far the neuron's sum moves when the word goes from usual to one deviation more.
+A weight alone says little: a word that stands in no article moves nothing however large its weight. So a word counts by
+its weight times how much its column varies over the articles (the standard deviation): how far the neuron's sum moves
+when the word does. That alone would name "his", "by" and "of", which vary with style and length, so each word also
+counts by its rarity, -ln of the share of articles that have it (inverse document frequency: Spärck Jones 1972,
+doi:10.1108/eb026526); a word that all articles have counts nothing.
 
 Left out on purpose: words that silence a neuron, and what neurons do together.
 """
@@ -34,7 +36,8 @@ class HiddenWords:
 def hidden_words(model: MLP, vocabulary: Sequence[str], x: np.ndarray, n: int = 6) -> list[HiddenWords]:
     """The words of every hidden neuron of a reader with one hidden layer, the neuron that speaks loudest first.
 
-    ``x`` holds the training articles as bags of words over ``vocabulary``: (N, I).
+    ``x`` holds the training articles as bags of words over ``vocabulary``: (N, I). Only words that wake a neuron are
+    named, by weight · deviation · rarity (see above); that is a choice, and another one names other words.
 
     >>> model = MLP((3, 1, 2), seed=0)
     >>> model.weights[0].value, model.weights[1].value = np.array([[1.0], [2.0], [9.0]]), np.array([[0.0, 1.0]])
@@ -54,7 +57,8 @@ def hidden_words(model: MLP, vocabulary: Sequence[str], x: np.ndarray, n: int = 
         )
     if not 1 <= n <= len(vocabulary):
         raise ValueError(f"n is {n}; there are 1 to {len(vocabulary)} words")
-    moves = model.weights[0].value * x.std(axis=0)[:, None]  # (I, H)
+    share = np.maximum((x > 0).mean(axis=0), 1 / len(x))  # of the articles, for each word: (I,)
+    moves = model.weights[0].value * (x.std(axis=0) * -np.log(share))[:, None]  # (I, H)
     out = model.weights[1].value
     speaks = (out - out.mean(axis=1, keepdims=True)) * model.layers(x)[0].value.std(axis=0)[:, None]  # (H, K)
     found = [

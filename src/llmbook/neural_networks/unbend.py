@@ -42,7 +42,7 @@ class Snapshot:
 
     @property
     def line(self) -> tuple[np.ndarray, float]:
-        """(a, c) of the line a · h + c = 0 in the hidden plane at which it is undecided; class 1 where it is above 0."""
+        """(a, c) of the line a · h + c = 0 in the hidden plane where it is undecided; above 0 it says class 1."""
         weight, bias = self.model.weights[1].value, self.model.biases[1].value
         return weight[:, 1] - weight[:, 0], float(bias[1] - bias[0])
 
@@ -104,7 +104,7 @@ def line_within(a: np.ndarray, c: float, edge: float = EDGE) -> np.ndarray | Non
 
 
 def draw_unbend(left: Axes, right: Axes, snapshot: Snapshot) -> tuple[Axes, Axes]:
-    """On the left the plane of the inputs and its bent boundary, on the right that of the hidden outputs and its line."""
+    """On the left the plane of the inputs with its boundary, on the right that of the hidden outputs with its line."""
     from llmbook.core.show.plotting import BLUE, INK, ORANGE, PAPER, boundary, label
 
     points, labels = XOR
