@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from llmbook.core.show import plotting as plot
-from llmbook.neural_networks import XOR, draw_unbend, line_within, unbend
+from llmbook.neural_networks import XOR, draw_unbend, line_within, unbending
 
 
 @pytest.fixture(scope="module")
 def way():
-    return unbend()
+    return unbending()
 
 
 def test_at_the_end_the_line_separates_the_classes_and_at_the_start_it_does_not(way):
@@ -40,16 +40,16 @@ def test_snapshots_are_copies_of_one_way_and_fall(way):
 
 def test_a_start_that_gets_stuck_is_passed_over_and_hopeless_training_is_said_so(monkeypatch):
     steps = (0, 300)
-    assert unbend(2, steps)[0].seed > 2  # seed 2 is stuck at 0.35
+    assert unbending(2, steps)[0].seed > 2  # seed 2 is stuck at 0.35
     monkeypatch.setattr("llmbook.neural_networks.unbend.MOST_SEEDS", 2)
     with pytest.raises(ValueError, match="none of the seeds 7 to 8 solves it in 1 steps"):
-        unbend(7, (0, 1))
+        unbending(7, (0, 1))
 
 
 @pytest.mark.parametrize("steps", [(), (5, 5), (10, 3), (-1, 2)])
 def test_steps_that_do_not_rise_are_refused(steps):
     with pytest.raises(ValueError, match="each larger than the one before"):
-        unbend(0, steps)
+        unbending(0, steps)
 
 
 def test_a_line_ends_at_the_edges_of_the_plane_or_is_not_there():

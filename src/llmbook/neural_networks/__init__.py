@@ -29,7 +29,7 @@ from llmbook.neural_networks.reading import bag_of_words, frequent_words, known_
 from llmbook.neural_networks.stuck import STUCK, Trained, solved_by_size
 from llmbook.neural_networks.torch_twin import fit_with_torch, parity_with_torch
 from llmbook.neural_networks.tracing import trace
-from llmbook.neural_networks.unbend import Snapshot, draw_unbend, line_within, unbend
+from llmbook.neural_networks.unbend import Snapshot, draw_unbend, line_within, unbending
 
 __all__ = [
     "LEARNING",
@@ -80,5 +80,5 @@ __all__ = [
     "split_news",
     "steps_to_reach",
     "trace",
-    "unbend",
+    "unbending",
 ]

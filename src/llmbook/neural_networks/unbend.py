@@ -47,7 +47,7 @@ class Snapshot:
         return weight[:, 1] - weight[:, 0], float(bias[1] - bias[0])
 
 
-def unbend(
+def unbending(
     seed: int = 0, steps: Sequence[int] = (0, 30, 60, 100, 200, 1000), lr: float = 0.5
 ) -> list[Snapshot]:
     """A network of two hidden neurons that learns exclusive or, looked at after each of ``steps``.
