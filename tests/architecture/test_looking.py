@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import pytest
 import torch
 
@@ -157,15 +155,6 @@ def test_smollm2_is_asked_with_the_pronoun_replaced(smollm2):
 
 
 # -------------------------------------------------------------------------------------------------- chance
-
-
-def test_the_sign_test_counts_the_tosses_that_are_at_least_as_uneven():
-    tosses = [sum(t) for t in product((0, 1), repeat=7)]
-    for right in range(8):
-        uneven = abs(right - 3.5)
-        expected = sum(abs(t - 3.5) >= uneven for t in tosses) / len(tosses)
-        assert looking.sign_test([0.3] * right + [-2.0] * (7 - right) + [0.0]) == pytest.approx(expected)
-    assert looking.sign_test([0.0]) == 1.0
 
 
 def test_the_best_of_many_heads_that_follow_nothing_is_no_discovery():

@@ -58,6 +58,20 @@ def test_a_part_that_is_out_has_no_weights_left():
 def test_an_unknown_kind_is_refused():
     with pytest.raises(ValueError, match="kind is 'sandwich'; choose one of pre-norm"):
         norms.stack_of("sandwich", 2)
+    with pytest.raises(ValueError, match="start is 'zeros'; choose one of glorot, gpt2"):
+        norms.stack_of("pre-norm", 2, "zeros")
+
+
+def test_gpt2s_start_is_small_and_smaller_still_where_it_joins_the_stream():
+    block = norms.stack_of("no norm", 8, "gpt2", n_embd=64).stack.blocks[3]
+    for weight, std in (
+        (block.attn.q.weight, 0.02),
+        (block.attn.out.weight, 0.005),
+        (block.ff.down.weight, 0.005),
+    ):
+        assert float(weight.std()) == pytest.approx(std, rel=0.1)
+    glorot = norms.stack_of("no norm", 8, n_embd=64).stack.blocks[3].attn.q.weight
+    assert float(glorot.std()) == pytest.approx((2 / 128) ** 0.5, rel=0.1)
 
 
 # ---------------------------------------------------------------------------------------------- a profile
@@ -110,6 +124,11 @@ def test_without_norms_the_signal_grows_with_depth_and_without_residuals_tokens_
         assert alone[-1].alike > 0.99 > 0.95 > pre[-1].alike
 
 
+def test_from_gpt2s_start_a_deep_stack_without_norms_keeps_its_size():
+    found = norms.profiles(("no norm",), (24,), seeds=1, n_row=2, start="gpt2")["no norm", 24][0]
+    assert 0.5 < found[-1].signal / found[0].signal < 2
+
+
 def test_profiles_use_other_texts_and_weights_for_each_seed():
     one, two = norms.profiles(("pre-norm",), (2,), seeds=2, n_row=2)["pre-norm", 2]
     assert one != two
@@ -136,7 +155,7 @@ def test_it_trains_on_the_training_plays_and_is_scored_on_the_validation_plays(m
 
     monkeypatch.setattr(norms.training, "train", train)
     run = norms.norm_run("pre-norm", 2e-3, 0.3, 7, n_layer=2, steps=5)
-    assert run == NormRun("pre-norm", 2, 2e-3, 0.3, 7, pytest.approx(2.0))
+    assert run == NormRun("pre-norm", "glorot", 2, 2e-3, 0.3, 7, pytest.approx(2.0))
     assert torch.equal(given["data"], tokens.encode_bytes(corpora.plays_text("train")))
     assert torch.equal(given["valid"], tokens.encode_bytes(corpora.plays_text("valid")))
     assert given["recipe"].grad_clip == 0 and given["recipe"].steps == 5 and given["seed"] == 7
@@ -146,13 +165,14 @@ def test_a_run_that_breaks_off_says_so_instead_of_a_number():
     assert norms.norm_run("no norm", 1e6, 0.0, 0, n_layer=2, steps=20).bits is None
 
 
-def run(kind, bits, warmup, seed=0, lr=1e-3):
-    return NormRun(kind, 12, lr, warmup, seed, bits)
+def run(kind, bits, warmup, seed=0, lr=1e-3, start="glorot"):
+    return NormRun(kind, start, 12, lr, warmup, seed, bits)
 
 
 def test_a_warm_up_is_paired_by_seed_and_its_gain_positive_where_it_helps():
     rows = [run("post-norm", 4.0 + s + (0.0 if w else 0.5), w, s) for w in (0.3, 0.0) for s in (2, 0, 1)]
-    gain = norms.warmup_gain([*rows, run("post-norm", 9.0, 0.0, lr=1.0)], "post-norm", 1e-3)
+    others = [run("post-norm", 9.0, 0.0, lr=1.0), run("post-norm", 9.0, 0.3, start="gpt2")]
+    gain = norms.warmup_gain([*rows, *others], "post-norm", 1e-3)
     assert gain.mean == pytest.approx(0.5) and gain.low > 0.49
     with pytest.raises(ValueError, match="no pairs"):
         norms.warmup_gain(rows[:-1], "post-norm", 1e-3)
@@ -164,6 +184,10 @@ def test_a_mean_over_seeds_is_given_only_where_no_run_broke_off():
     rows = [run("a", 2.0, 0.0, 0), run("a", 3.0, 0.0, 1), run("b", 2.0, 0.0, 0), run("b", None, 0.0, 1)]
     found = norms.bits_by_kind(rows)
     assert found["a", 1e-3, 0.0].mean == 2.5 and found["b", 1e-3, 0.0] is None
+    other = norms.bits_by_kind(
+        [*rows, run("a", 9.0, 0.0, 0, start="gpt2"), run("a", 7.0, 0.0, 1, start="gpt2")], "gpt2"
+    )
+    assert list(other) == [("a", 1e-3, 0.0)] and other["a", 1e-3, 0.0].mean == 8.0
 
 
 def test_letters_alone_cost_what_their_frequencies_say():
@@ -175,7 +199,7 @@ def test_letters_alone_cost_what_their_frequencies_say():
 @pytest.mark.skipif(not NORMS.path.exists(), reason="not measured yet: llmbook artefacts make norms")
 def test_the_stored_record_holds_every_run():
     runs, about = load(NORMS, NormRun)
-    seen = {(r.kind, r.lr, r.warmup, r.seed) for r in runs}
-    per_seed = 2 * len(about["rates"]) * len(about["warmups"]) + len(KINDS) - 2
+    seen = {(r.kind, r.start, r.lr, r.warmup, r.seed) for r in runs}
+    per_seed = 2 * len(about["rates"]) * len(about["warmups"]) + len(KINDS) - 2 + len(norms.STARTED_TWICE)
     assert len(runs) == len(seen) == about["seeds"] * per_seed
     assert {r.kind for r in runs} == set(KINDS) and {r.n_layer for r in runs} == {about["n_layer"]}

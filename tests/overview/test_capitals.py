@@ -11,7 +11,7 @@ from llmbook import overview
 from llmbook.core.models.lm import LanguageModel
 from llmbook.core.show import plotting as plot
 from llmbook.overview import capitals
-from llmbook.overview.capitals import COUNTRIES, DRAWN, Answer, correlation, rank_correlation
+from llmbook.overview.capitals import COUNTRIES, TWENTY, Answer, correlation, rank_correlation
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def answers(lm):
 
 
 def test_the_table_has_many_countries_of_all_sizes_none_twice_none_with_its_capital_in_its_name():
-    assert len(COUNTRIES) >= 40 and set(DRAWN) < set(COUNTRIES) and len(set(DRAWN)) == 20
+    assert len(COUNTRIES) >= 40 and set(TWENTY) < set(COUNTRIES) and len(set(TWENTY)) == 20
     names = [capital for capital, _ in COUNTRIES.values()]
     assert len(set(names)) == len(names)
     sizes = [population for _, population in COUNTRIES.values()]
@@ -49,17 +49,17 @@ def test_a_batch_of_answers_is_each_answer_alone(lm, answers):
 
 
 def test_the_order_of_batches_changes_nothing(lm, answers):
-    few = overview.ask_capitals(lm, DRAWN[:5], batch_size=2)
+    few = overview.ask_capitals(lm, TWENTY[:5], batch_size=2)
     by_country = {a.country: a for a in answers}
     for a in few:
         assert (
             a.p == pytest.approx(by_country[a.country].p, rel=1e-3) and a.right == by_country[a.country].right
         )
-    assert [a.country for a in few] == list(DRAWN[:5])
+    assert [a.country for a in few] == list(TWENTY[:5])
 
 
 def test_the_share_is_of_names_written_out_and_some_are_only_begun(lm, answers):
-    drawn = [a for a in answers if a.country in DRAWN]
+    drawn = [a for a in answers if a.country in TWENTY]
     share = overview.share_right(drawn)
     assert share.mean == sum(a.right for a in drawn) / 20 and share.n == 20
     assert sum(a.begun for a in drawn) / 20 == overview.share_correct(lm, overview.CAPITALS) > share.mean
@@ -73,6 +73,29 @@ def test_larger_countries_are_not_plainly_better_known(answers):
     assert found.n == len(COUNTRIES) and found.low < found.value < found.high < 0.6
     small = [a for a in answers if a.population < 12]
     assert sum(a.right for a in small) > len(small) / 4
+
+
+def test_what_stands_before_the_question_is_read_and_changes_the_answer(lm, answers):
+    by_country = {a.country: a for a in answers}
+    shown = overview.ask_capitals(lm, ["Egypt", "Peru"], before=overview.EXAMPLES)
+    for a in shown:
+        question = f"{overview.EXAMPLES}The capital of {a.country} is"
+        assert a.p == pytest.approx(overview.probability_of(lm, question, f" {a.capital}"), rel=1e-3)
+        assert a.right and not by_country[a.country].right
+
+
+def test_no_example_is_among_the_twenty():
+    assert not set(overview.SHOWN) & set(TWENTY)
+    assert all(f"{c} is {COUNTRIES[c][0]}." in overview.EXAMPLES for c in overview.SHOWN)
+
+
+def test_the_verdict_tells_a_name_from_another_sentence(lm, answers):
+    by_country = {a.country: a for a in answers}
+    assert (by_country["France"].verdict, by_country["Egypt"].verdict) == ("right", "no name")
+    assert by_country["Nepal"].verdict == "another name"
+    for a in answers:
+        assert a.verdict in ("right", "another name", "no name") and (a.verdict == "right") == a.right
+        assert a.first == lm.complete(f"The capital of {a.country} is", 1)
 
 
 @pytest.mark.parametrize("countries", [[], "France", ["Atlantis"], ["France", "Utopia"]])
@@ -132,21 +155,23 @@ def test_statistics_of_too_few_or_unequal_lists_are_refused():
 
 
 ROWS = [
-    Answer("A", "a", 10, 0.2, 1, True, False),
-    Answer("B", "b", 1, 0.7, 2, True, True),
-    Answer("C", "c", 5, 0.1, 1, True, True),
+    Answer("A", "a", 10, 0.2, 1, True, False, " the"),
+    Answer("B", "b", 1, 0.7, 2, True, True, " b"),
+    Answer("C", "c", 5, 0.1, 1, True, True, " c"),
+    Answer("D", "d", 5, 0.4, 1, False, False, " Rome"),
 ]
 
 
-def test_the_picture_colours_right_and_wrong_and_sorts_by_probability():
+def test_the_picture_colours_what_would_be_written_and_sorts_by_probability():
     _, (ax,) = plot.figure()
     capitals.draw_capitals(ax, ROWS)
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["B", "A", "C"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["B", "D", "A", "C"]
     colours = {
         round(bar.get_width(), 1): plot.plt.matplotlib.colors.to_hex(bar.get_facecolor())
         for bar in ax.patches
     }
-    assert colours[0.7] == colours[0.1] == plot.BLUE.lower() and colours[0.2] == plot.ORANGE.lower()
+    assert colours[0.7] == colours[0.1] == plot.BLUE.lower() and colours[0.4] == plot.ORANGE.lower()
+    assert colours[0.2] == plot.FAINT.lower()
     plot.plt.close("all")
 
 
@@ -154,5 +179,5 @@ def test_population_against_probability_names_the_countries_asked_for():
     _, (ax,) = plot.figure()
     capitals.draw_by_population(ax, ROWS, named=["B"])
     assert [t.get_text() for t in ax.texts] == ["B"] and ax.get_xscale() == ax.get_yscale() == "log"
-    assert sum(len(c.get_offsets()) for c in ax.collections) == 3
+    assert sum(len(c.get_offsets()) for c in ax.collections) == 4
     plot.plt.close("all")

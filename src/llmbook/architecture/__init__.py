@@ -34,7 +34,6 @@ from llmbook.architecture.looking import (
     follows,
     preferences,
     resolves,
-    sign_test,
     tokens_of,
     who_looks,
 )
@@ -60,10 +59,12 @@ from llmbook.architecture.recall import (
     plant,
     recalls,
     shares,
+    trial_difference,
     trial_shares,
     verdict,
 )
 from llmbook.architecture.steps import five_steps, softmax_health
+from llmbook.core.measure.intervals import sign_test
 from llmbook.core.measure.metrics import exact_match
 from llmbook.core.models.parameters import parameters_by_part
 
@@ -131,6 +132,7 @@ __all__ = [
     "stored_score_bytes",
     "tiny_parity",
     "tokens_of",
+    "trial_difference",
     "trial_shares",
     "verdict",
     "warmup_gain",

@@ -1,7 +1,8 @@
 """What a Transformer costs: operations and memory, by formula and by measurement.
 
-Operations are counted as in Kaplan et al. 2020 (arXiv:2001.08361, section 2.1): two per weight and token, plus the
-T x T part of attention. Left out: optimizer state, and what communication between several devices costs.
+Operations: two per weight and token, the output layer's too, plus both products of attention over the whole T x T.
+(Kaplan et al. 2020, arXiv:2001.08361, table 1, count half of the latter, as a causal kernel may, and leave the output
+layer out of N.) Left out: optimizer state, and what communication between several devices costs.
 """
 
 from __future__ import annotations

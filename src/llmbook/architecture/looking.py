@@ -10,7 +10,6 @@ schemas (Levesque et al. 2012), in our own words; scoring by replacing the prono
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from llmbook.core.measure.intervals import sign_test
 from llmbook.core.models.lm import LanguageModel
 from llmbook.core.models.transformer import Transformer, recorded_attention
 
@@ -192,19 +192,6 @@ def resolves(lm: LanguageModel, pair: MinimalPair) -> tuple[bool, bool]:
             [float(w[n - 1 : -1].gather(1, r[:, None]).sum()) for w, r in zip(whole, rows, strict=True)]
         )
     return log_p[0][0] > log_p[1][0], log_p[1][1] > log_p[0][1]
-
-
-def sign_test(differences: Sequence[float] | Tensor) -> float:
-    """The chance of signs at least as uneven as these if each were a fair coin's; differences of zero do not count.
-
-    Two-sided (Arbuthnot 1710). Of ten, nine positive: 2 · (10 + 1) / 2¹⁰.
-
-    >>> round(sign_test([1.0] * 9 + [-1.0]), 4)
-    0.0215
-    """
-    signs = [d for d in map(float, differences) if d != 0]
-    n, fewer = len(signs), min(sum(d > 0 for d in signs), sum(d < 0 for d in signs))
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n)
 
 
 @dataclass(frozen=True)

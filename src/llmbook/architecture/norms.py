@@ -3,8 +3,9 @@
 Each is taken out of the same Transformer, and the stack is measured as it is initialised: how large the vectors are in
 each layer, how alike those of different tokens, and how much gradient arrives. Pre-norm and post-norm as in Xiong et
 al. 2020 (arXiv:2002.04745), with their initialisation (Glorot & Bengio 2010); that tokens become alike without
-residual connections is Dong et al. 2021 (arXiv:2103.03404). Left out on purpose: initialisations made for post-norm
-(DeepNet, Admin), and norms in both places.
+residual connections is Dong et al. 2021 (arXiv:2103.03404). What a norm is needed for depends on how the weights start,
+so there is a second start, GPT-2's, whose matrices are small and shrink with depth where they join the stream. Left out
+on purpose: initialisations made for post-norm (DeepNet, Admin), and norms in both places.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from torch import Tensor, nn
 from llmbook.core.measure.intervals import Interval, paired_difference, seed_interval
 from llmbook.core.measure.records import Record
 from llmbook.core.models.config import Config
-from llmbook.core.models.transformer import Block, Sublayer, Transformer
+from llmbook.core.models.transformer import Block, Sublayer, Transformer, initialise
 from llmbook.core.run.runtime import pick_device
 from llmbook.core.text import corpora, tokens
 from llmbook.core.train import training
 from llmbook.core.train.optim import Recipe
 
 KINDS = ("pre-norm", "post-norm", "no norm", "no residual", "no feed-forward", "no attention")
+STARTS = ("glorot", "gpt2")
+STARTED_TWICE = ("pre-norm", "post-norm", "no norm", "no residual")  # measured from both starts
 
 
 class Nothing(nn.Module):
@@ -45,29 +48,31 @@ def alone(x: Tensor, norm: nn.Module, f: Sublayer, last_only: bool = False) -> T
 
 
 def stack_of(
-    kind: str, n_layer: int, *, n_embd: int = 64, block_size: int = 64, seed: int = 0
+    kind: str, n_layer: int, start: str = "glorot", *, n_embd: int = 64, block_size: int = 64, seed: int = 0
 ) -> Transformer:
     """A byte model of ``n_layer`` blocks, pre-norm unless ``kind`` says otherwise, with one part taken out.
 
-    All kinds start from the same weights: Glorot's uniform ones in every matrix of a block, embeddings of variance one.
-    Raises ``ValueError`` for an unknown kind.
+    All kinds start from the same weights: Glorot's uniform ones in every matrix of a block, or GPT-2's
+    (``initialise``); embeddings of variance one. Raises ``ValueError`` for an unknown kind or start.
 
     >>> len(stack_of("post-norm", 3).stack.blocks)
     3
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; choose one of {', '.join(KINDS)}")
+    if start not in STARTS:
+        raise ValueError(f"start is {start!r}; choose one of {', '.join(STARTS)}")
     torch.manual_seed(seed)
     first = kind != "post-norm"
     config = Config(
         256, block_size, n_layer, n_head=4, n_embd=n_embd, activation="relu", norm_first=first, tied=False
     )
     model = Transformer(config)
+    initialise(model, n_layer)
     nn.init.normal_(model.embed.weight)
-    for block in model.stack.blocks:
-        for p in block.parameters():
-            if p.dim() == 2:
-                nn.init.xavier_uniform_(p)
+    for p in model.stack.blocks.parameters() if start == "glorot" else ():
+        if p.dim() == 2:
+            nn.init.xavier_uniform_(p)
     take_out(model, kind)
     return model
 
@@ -154,7 +159,7 @@ def cosine_between_tokens(x: Tensor) -> float:
 
 
 def profiles(
-    kinds: Sequence[str], depths: Sequence[int], seeds: int = 3, n_row: int = 4
+    kinds: Sequence[str], depths: Sequence[int], seeds: int = 3, n_row: int = 4, start: str = "glorot"
 ) -> dict[tuple[str, int], list[list[Layer]]]:
     """(kind, depth) -> the layers of each seed's stack, on ``n_row`` texts of 64 bytes from the training plays."""
     text = tokens.encode_bytes(corpora.plays_text("train")).long()
@@ -164,7 +169,7 @@ def profiles(
         for seed in range(seeds):
             at = torch.randint(len(text) - 65, (n_row,), generator=torch.Generator().manual_seed(seed))
             runs.append(
-                profile(stack_of(kind, depth, seed=seed), torch.stack([text[i : i + 65] for i in at]))
+                profile(stack_of(kind, depth, start, seed=seed), torch.stack([text[i : i + 65] for i in at]))
             )
         found[kind, depth] = runs
     return found
@@ -178,6 +183,7 @@ class NormRun:
     """
 
     kind: str
+    start: str
     n_layer: int
     lr: float
     warmup: float
@@ -190,6 +196,7 @@ def norm_run(
     lr: float,
     warmup: float,
     seed: int,
+    start: str = "glorot",
     *,
     n_layer: int = 12,
     steps: int = 120,
@@ -198,9 +205,9 @@ def norm_run(
     """Train one kind of stack on the plays, by AdamW at a constant rate after a warm-up, without clipping gradients.
 
     8 windows of 64 bytes a step; the same ones for every kind at the same seed. Raises ``ValueError`` for an unknown
-    kind.
+    kind or start.
     """
-    model = stack_of(kind, n_layer, seed=seed)
+    model = stack_of(kind, n_layer, start, seed=seed)
     train, valid = (tokens.encode_bytes(corpora.plays_text(split)) for split in ("train", "valid"))
     recipe = Recipe(
         lr=lr, steps=steps, batch_size=8, block_size=64, schedule="constant", warmup=warmup, weight_decay=0.0,
@@ -211,8 +218,8 @@ def norm_run(
             model, train, recipe, valid_ids=valid, seed=seed, device=device, progress=False
         )
     except FloatingPointError:
-        return NormRun(kind, n_layer, lr, warmup, seed, None)
-    return NormRun(kind, n_layer, lr, warmup, seed, history.last["valid_loss"] / math.log(2))
+        return NormRun(kind, start, n_layer, lr, warmup, seed, None)
+    return NormRun(kind, start, n_layer, lr, warmup, seed, history.last["valid_loss"] / math.log(2))
 
 
 def measure(
@@ -223,12 +230,17 @@ def measure(
     seeds: int,
     device: str = "auto",
 ) -> Iterator[NormRun]:
-    """Pre-norm and post-norm at every rate, with and without warm-up; the other kinds at the middle rate, with it."""
+    """Pre-norm and post-norm at every rate, with and without warm-up; the other kinds at the middle rate, with it.
+
+    From GPT-2's start only the kinds of ``STARTED_TWICE``, at the middle rate with a warm-up.
+    """
     where = pick_device(device)
     for seed, kind in product(range(seeds), KINDS):
         both = kind in ("pre-norm", "post-norm")
         for lr, warmup in product(rates if both else rates[1:2], warmups if both else warmups[1:]):
             yield norm_run(kind, lr, warmup, seed, n_layer=n_layer, steps=steps, device=where)
+    for seed, kind in product(range(seeds), STARTED_TWICE):
+        yield norm_run(kind, rates[1], warmups[-1], seed, "gpt2", n_layer=n_layer, steps=steps, device=where)
 
 
 NORMS = Record(  # rows of NormRun
@@ -242,16 +254,18 @@ NORMS = Record(  # rows of NormRun
         "seeds": 3,
         "device": "cpu",
     },
-    seconds=300,
+    seconds=380,
     path=Path(__file__).parent / "data" / "norms.json",
 )
 ARTEFACTS = (NORMS,)
 
 
-def bits_by_kind(runs: Sequence[NormRun]) -> dict[tuple[str, float, float], Interval | None]:
+def bits_by_kind(
+    runs: Sequence[NormRun], start: str = "glorot"
+) -> dict[tuple[str, float, float], Interval | None]:
     """(kind, lr, warm-up) -> mean bits per byte and its 95 % interval over seeds; None where a run broke off."""
     found: dict[tuple[str, float, float], list[float | None]] = {}
-    for r in runs:
+    for r in (r for r in runs if r.start == start):
         found.setdefault((r.kind, r.lr, r.warmup), []).append(r.bits)
     whole = {key: [b for b in bits if b is not None] for key, bits in found.items()}
     return {
@@ -265,7 +279,7 @@ def warmup_gain(runs: Sequence[NormRun], kind: str, lr: float) -> Interval:
 
     Raises ``ValueError`` when a run broke off, or the two do not have the same seeds.
     """
-    rows = sorted((r for r in runs if (r.kind, r.lr) == (kind, lr)), key=lambda r: r.seed)
+    rows = sorted((r for r in runs if (r.kind, r.lr, r.start) == (kind, lr, "glorot")), key=lambda r: r.seed)
     without, with_it = ([r for r in rows if (r.warmup > 0) == warm] for warm in (False, True))
     if any(r.bits is None for r in rows) or [r.seed for r in without] != [r.seed for r in with_it]:
         raise ValueError(

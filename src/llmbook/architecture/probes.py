@@ -9,11 +9,14 @@ from llmbook.core.models.positions import apply_rope, rope_angles
 from llmbook.core.models.transformer import Transformer
 
 
-def rope_score(distance: Tensor, head_dim: int = 64) -> Tensor:
-    """The score of a query and a key that point the same way, at each distance: (len,), 1 at zero."""
+def rope_score(distance: Tensor, head_dim: int = 64, base: float = 10_000.0) -> Tensor:
+    """The score of a query and a key that are the same vector of ones, at each distance: (len,), 1 at zero.
+
+    Other vectors have other scores, which need not fall (Barbero et al. 2024, arXiv:2410.06205).
+    """
     one = torch.ones(1, 1, 1, head_dim)
-    key = apply_rope(one, *rope_angles(torch.zeros(1), head_dim))
-    query = apply_rope(one.expand(1, 1, len(distance), head_dim), *rope_angles(distance, head_dim))
+    key = apply_rope(one, *rope_angles(torch.zeros(1), head_dim, base))
+    query = apply_rope(one.expand(1, 1, len(distance), head_dim), *rope_angles(distance, head_dim, base))
     return (query @ key.mT).flatten() / head_dim
 
 

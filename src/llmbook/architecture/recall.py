@@ -7,7 +7,7 @@ arXiv:2307.03172), on SmolLM2-135M. Left out on purpose: questions that need mor
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -282,3 +282,24 @@ def trial_shares(rows: Sequence[Recall], *by: str, said: str = "right") -> dict[
         group: intervals.seed_interval([sum(right) / len(right) for right in trials.values()])
         for group, trials in found.items()
     }
+
+
+def trial_difference(
+    rows: Sequence[Recall], one: Mapping[str, object], other: Mapping[str, object]
+) -> intervals.Interval:
+    """By how much the share of right answers in ``one`` group exceeds that in the ``other``, paired by trial.
+
+    Groups are given by their fields, such as ``{"planted": "one", "n_context": 256}``; 95 % interval over trials.
+    Raises ``ValueError`` unless both have the same trials.
+    """
+    by_trial = []
+    for fields in (one, other):
+        mine = [row for row in rows if all(getattr(row, name) == value for name, value in fields.items())]
+        trials = sorted({row.trial for row in mine})
+        right = [[verdict(row) == "right" for row in mine if row.trial == t] for t in trials]
+        by_trial.append({t: sum(r) / len(r) for t, r in zip(trials, right, strict=True)})
+    if by_trial[0].keys() != by_trial[1].keys() or len(by_trial[0]) < 2:
+        raise ValueError(
+            f"{dict(one)} has trials {list(by_trial[0])}, {dict(other)} {list(by_trial[1])}; pairs need the same"
+        )
+    return intervals.paired_difference(list(by_trial[0].values()), list(by_trial[1].values()))

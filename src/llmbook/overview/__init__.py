@@ -1,10 +1,13 @@
 """The room of the page ``overview``: a language model is a distribution over the next token."""
 
+from llmbook.core.measure.intervals import sign_test
 from llmbook.core.models.lm import LanguageModel
 from llmbook.overview.capitals import (
     CAPITALS,
     COUNTRIES,
-    DRAWN,
+    EXAMPLES,
+    SHOWN,
+    TWENTY,
     ask_capitals,
     draw_by_population,
     draw_capitals,
@@ -20,11 +23,13 @@ from llmbook.overview.temperature import TEMPERATURES, at_temperatures, draw_hea
 __all__ = [
     "CAPITALS",
     "COUNTRIES",
-    "DRAWN",
+    "EXAMPLES",
     "EXCERPTS",
     "MODELS",
     "SENTENCES",
+    "SHOWN",
     "TEMPERATURES",
+    "TWENTY",
     "ExcerptScore",
     "LanguageModel",
     "ask_capitals",
@@ -41,6 +46,7 @@ __all__ = [
     "share_correct",
     "share_right",
     "shuffled",
+    "sign_test",
     "surprise_after",
     "surprise_with_contexts",
     "table_of_sizes",

@@ -1,7 +1,8 @@
 """Which capitals does the model know, and does it know those of large countries better?
 
-Every question is "The capital of X is". The table has more countries than the page draws, of all sizes, so that a rank
-correlation between population and probability can be told from none.
+Every question is "The capital of X is", alone or behind a few answered ones (``EXAMPLES``; Brown et al. 2020,
+arXiv:2005.14165, section 2). The table has more countries than the page draws, of all sizes, so that a rank correlation
+between population and probability can be told from none.
 
 Left out on purpose: countries whose name or capital is disputed, written in several ways (Bogotá, Kyiv) or contains the
 other (Mexico City), and a better measure of fame than population, such as how many documents name a country
@@ -53,11 +54,13 @@ COUNTRIES: dict[str, tuple[str, float]] = {
     "Slovenia": ("Ljubljana", 2.1), "Latvia": ("Riga", 1.8), "Estonia": ("Tallinn", 1.3), "Bhutan": ("Thimphu", 0.79),
     "Malta": ("Valletta", 0.54), "Iceland": ("Reykjavik", 0.38),
 }  # fmt: skip
-DRAWN = (
+TWENTY = (
     "France", "Italy", "Spain", "Japan", "Russia", "Egypt", "Greece", "Norway", "Cuba", "Peru", "Kenya", "Iran",
     "Bulgaria", "Chile", "Ghana", "Nepal", "Mongolia", "Uruguay", "Eritrea", "Bhutan",
 )  # fmt: skip
-CAPITALS = [(f"The capital of {country} is", f" {COUNTRIES[country][0]}") for country in DRAWN]
+CAPITALS = [(f"The capital of {country} is", f" {COUNTRIES[country][0]}") for country in TWENTY]
+SHOWN = ("Germany", "Portugal", "India")  # none of them among the twenty
+EXAMPLES = "".join(f"The capital of {country} is {COUNTRIES[country][0]}.\n" for country in SHOWN)
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ class Answer:
     """What the model says of one country: p(capital | question), and what it writes if it always takes the likeliest.
 
     ``right``: that it writes the capital's name, all ``n_token`` tokens of it (whose probabilities make ``p``);
-    ``begun``: that its first token is the name's first, which for " K" of Kathmandu says little. ``population`` is in
-    millions.
+    ``begun``: that its first token is the name's first, which for " K" of Kathmandu says little. ``first`` is the
+    likeliest first token. ``population`` is in millions.
     """
 
     country: str
@@ -76,13 +79,21 @@ class Answer:
     n_token: int
     begun: bool
     right: bool
+    first: str
+
+    @property
+    def verdict(self) -> str:
+        """ "right", "another name", or "no name": it goes on with a small letter, as in "is the capital of ..."."""
+        if self.right:
+            return "right"
+        return "another name" if self.first.strip()[:1].isupper() else "no name"
 
 
 @torch.no_grad()
 def ask_capitals(
-    lm: LanguageModel, countries: Sequence[str] = tuple(COUNTRIES), batch_size: int = 16
+    lm: LanguageModel, countries: Sequence[str] = tuple(COUNTRIES), before: str = "", batch_size: int = 16
 ) -> list[Answer]:
-    """The model's answer for each country, in batches.
+    """The model's answer for each country, in batches; ``before``: a text in front of every question.
 
     Raises ``ValueError`` for no country, or one that is not in ``COUNTRIES``.
     """
@@ -92,12 +103,12 @@ def ask_capitals(
         raise ValueError(f"no capital of {unknown[0]!r} is known here; see COUNTRIES")
     answers = []
     for i in range(0, len(countries), batch_size):
-        answers += _ask(lm, countries[i : i + batch_size])
+        answers += _ask(lm, countries[i : i + batch_size], before)
     return answers
 
 
-def _ask(lm: LanguageModel, countries: Sequence[str]) -> list[Answer]:
-    questions = [lm.encode(f"The capital of {country} is")[0].tolist() for country in countries]
+def _ask(lm: LanguageModel, countries: Sequence[str], before: str) -> list[Answer]:
+    questions = [lm.encode(f"{before}The capital of {country} is")[0].tolist() for country in countries]
     names = [lm.encode(f" {COUNTRIES[country][0]}", start=False)[0].tolist() for country in countries]
     ids, is_token = left_pad([q + a for q, a in zip(questions, names, strict=True)], device=lm.device)
     longest = max(map(len, names))
@@ -112,7 +123,8 @@ def _ask(lm: LanguageModel, countries: Sequence[str]) -> list[Answer]:
             -1
         ).tolist()  # each after the right tokens before it: while these are the likeliest, too
         begun, right = likeliest[0] == name[0], likeliest == name
-        answers.append(Answer(country, *COUNTRIES[country], p, len(name), begun, right))
+        first = lm.tokenizer.decode([likeliest[0]])
+        answers.append(Answer(country, *COUNTRIES[country], p, len(name), begun, right, first))
     return answers
 
 
@@ -194,39 +206,39 @@ def population_correlation(answers: Sequence[Answer], seed: int = 0) -> Correlat
 
 
 def draw_capitals(ax: Axes, answers: Sequence[Answer]) -> Axes:
-    """A bar per country, the likeliest capital first; right answers blue, wrong ones orange and hatched."""
-    from llmbook.core.show.plotting import BLUE, ORANGE, PAPER, label
+    """A bar per country, the likeliest capital first; its colour says what the model would write."""
+    from llmbook.core.show.plotting import BLUE, FAINT, INK, ORANGE, label
 
     rows = sorted(answers, key=lambda a: -a.p)
-    for is_right, color, hatch, name in ((True, BLUE, "", "right"), (False, ORANGE, "///", "wrong")):
-        chosen = [(i, a) for i, a in enumerate(rows) if a.right == is_right]
-        places = [i for i, _ in chosen]
-        ax.barh(places, [a.p for _, a in chosen], color=color, hatch=hatch, edgecolor=PAPER, label=name)
+    looks = {"right": (BLUE, ""), "another name": (ORANGE, "///"), "no name": (FAINT, "")}
+    for verdict, (color, hatch) in looks.items():
+        chosen = [(i, a.p) for i, a in enumerate(rows) if a.verdict == verdict]
+        places, p = [i for i, _ in chosen], [p for _, p in chosen]
+        ax.barh(places, p, color=color, hatch=hatch, edgecolor=INK, linewidth=0.6, label=verdict)
     ax.set_yticks(range(len(rows)), [a.country for a in rows])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    ax.legend(title="the likeliest answer is", loc="lower right")
+    ax.legend(title="what it would write", loc="lower right")
     return label(ax, "probability of the right capital")
 
 
 def draw_by_population(ax: Axes, answers: Sequence[Answer], named: Sequence[str] = ()) -> Axes:
-    """Probability of the capital against the country's population, both logarithmic; ``named`` points get a name."""
+    """Probability of the capital against the country's population, both logarithmic; ``named`` points get a name.
+
+    Filled: the name is one token; hollow: it is cut into several.
+    """
     from llmbook.core.show.plotting import BLUE, ORANGE, label, tag
 
-    for is_right, color, marker, name in ((True, BLUE, "o", "right"), (False, ORANGE, "X", "wrong")):
-        chosen = [a for a in answers if a.right == is_right]
-        ax.scatter(
-            [a.population for a in chosen],
-            [a.p for a in chosen],
-            s=32,
-            color=color,
-            marker=marker,
-            label=name,
-        )
+    for several, color, marker, name in ((False, BLUE, "o", "one token"), (True, ORANGE, "s", "several")):
+        chosen = [a for a in answers if (a.n_token > 1) == several]
+        x, y = [a.population for a in chosen], [a.p for a in chosen]
+        face = "none" if several else color
+        ax.scatter(x, y, s=30, edgecolor=color, facecolor=face, marker=marker, label=name)
     for a in answers:
         if a.country in named:
-            tag(ax, a.country, (a.population, a.p))
+            tag(ax, a.country, (a.population, a.p), (0, -11), "center")
     ax.set_xscale("log")
+    ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     ax.set_yscale("log")
-    ax.legend(title="the likeliest answer is", loc="lower right")
+    ax.legend(title="the capital's name is", loc="lower right")
     return label(ax, f"population in {POPULATION_YEAR} (millions)", "probability of the capital")

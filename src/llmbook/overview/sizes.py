@@ -93,21 +93,10 @@ def short(n: int | None) -> str:
 
 
 def table_of_sizes() -> Html:
-    """The models by size, with what each meaning of "large" says of them."""
+    """The models by size; those that the second meaning of "large" lets in are marked."""
     rows = [
-        (m.name, str(m.year), short(m.parameters), short(m.tokens), _yes(m.is_deep), _yes(m.is_huge))
+        (f"{m.name} ({m.year})", short(m.parameters), short(m.tokens), "yes" if m.is_huge else "")
         for m in sorted(MODELS, key=lambda m: m.parameters)
     ]
-    columns = [
-        "model",
-        "year",
-        "parameters",
-        "tokens seen",
-        "a deep network that learned language",
-        "tens of billions",
-    ]
-    return table('Two meanings of "large"', columns, rows)
-
-
-def _yes(is_so: bool) -> str:
-    return "yes" if is_so else "no"
+    columns = ["model", "weights", "tokens seen", "tens of billions"]
+    return table("Deep networks that learned language, by their number of weights", columns, rows)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import product
 from statistics import NormalDist, mean, variance
 
 import pytest
 
-from llmbook.core.measure.intervals import seed_interval, t_quantile, unpaired_difference, wilson_interval
+from llmbook.core.measure.intervals import (
+    seed_interval,
+    sign_test,
+    t_quantile,
+    unpaired_difference,
+    wilson_interval,
+)
 
 
 def test_wilsons_bounds_are_the_shares_that_the_count_is_just_compatible_with():
@@ -70,3 +77,12 @@ def test_with_a_constant_on_one_side_it_is_students_interval_of_the_other():
 def test_too_few_values_and_no_numbers_are_refused(b):
     with pytest.raises(ValueError, match=r"at least 2 numbers|nan or inf"):
         unpaired_difference([1.0, 2.0], b)
+
+
+def test_the_sign_test_counts_the_tosses_that_are_at_least_as_uneven():
+    tosses = [sum(t) for t in product((0, 1), repeat=7)]
+    for right in range(8):
+        uneven = abs(right - 3.5)
+        expected = sum(abs(t - 3.5) >= uneven for t in tosses) / len(tosses)
+        assert sign_test([0.3] * right + [-2.0] * (7 - right) + [0.0]) == pytest.approx(expected)
+    assert sign_test([0.0]) == 1.0

@@ -140,6 +140,19 @@ def wilson_interval(n_right: int, n: int, level: float = 0.95) -> Interval:
     return Interval(p, low, high, n, level)
 
 
+def sign_test(differences: Sequence[float] | Tensor) -> float:
+    """The chance of signs at least as uneven as these if each were a fair coin's; differences of zero do not count.
+
+    Two-sided (Arbuthnot 1710). Of ten, nine positive: 2 · (10 + 1) / 2¹⁰.
+
+    >>> round(sign_test([1.0] * 9 + [-1.0]), 4)
+    0.0215
+    """
+    signs = [d for d in map(float, differences) if d != 0]
+    n, fewer = len(signs), min(sum(d > 0 for d in signs), sum(d < 0 for d in signs))
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n)
+
+
 def t_quantile(p: float, df: int) -> float:
     """The t with P(T ≤ t) = p for Student's distribution with `df` degrees of freedom, by bisection.
 
