@@ -101,8 +101,12 @@ def own_bags(learned: Sequence[str], *others: Sequence[str], n_word: int = N_WOR
     [(1, 4), (2, 4)]
     """
     _check_texts(learned)
-    n_distinct = len({word for text in learned for word in words(text)})
-    known = frequent_words(learned, min(n_word, n_distinct))
+    distinct: set[str] = set()
+    for text in learned:
+        distinct.update(words(text))
+        if len(distinct) >= n_word:
+            break
+    known = frequent_words(learned, min(n_word, len(distinct)))
     return [bag_of_words(texts, vocabulary=known) for texts in (learned, *others)]
 
 

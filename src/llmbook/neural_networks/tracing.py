@@ -70,7 +70,7 @@ def _steps_forward(nodes: Mapping[str, Node]) -> Iterator[Step]:
 def _steps_back(nodes: Mapping[str, Node], passed: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[Step]:
     """The output's own gradient, then what each result passes to its inputs."""
     yield Step("backward", (list(nodes)[-1],), start(list(nodes)[-1]), {})
-    for node in reversed(nodes.values()):
+    for node in reversed(list(nodes.values())):
         if node.inputs:
             gets = {name: passed[node.name][name] for name in node.inputs if nodes[name].op != CONSTANT}
             yield Step("backward", (node.name,), backward(nodes, node, gets), gets)

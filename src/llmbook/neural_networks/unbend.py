@@ -115,7 +115,7 @@ def draw_unbend(left: Axes, right: Axes, snapshot: Snapshot) -> tuple[Axes, Axes
         right.plot(*ends.T, color=INK, linewidth=1.5)
     for value, marker, color, size in ((0, "o", BLUE, 80), (1, "s", ORANGE, 45)):
         here = snapshot.hidden[labels == value]
-        right.scatter(*here.T, marker=marker, color=color, edgecolor=PAPER, s=size, zorder=3)
+        right.scatter(here[:, 0], here[:, 1], marker=marker, color=color, edgecolor=PAPER, s=size, zorder=3)
     right.set(xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
     label(right, "first hidden output", "second hidden output")
     return left, right
