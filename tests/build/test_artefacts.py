@@ -64,8 +64,12 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
     assert set(artefacts.modules()) == {
         "llmbook.core.models.pretrained",
         "llmbook.overview.domains",
+        "llmbook.history.bottleneck",
         "llmbook.history.ladder",
+        "llmbook.history.longer",
         "llmbook.history.recall",
+        "llmbook.history.recall_longer",
+        "llmbook.history.vectors",
         "llmbook.neural_networks.baselines",
         "llmbook.neural_networks.learning",
         "llmbook.architecture.context",
@@ -74,7 +78,8 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
         "llmbook.architecture.norms",
         "llmbook.architecture.recall",
     }
-    measured = {"ladder", "recall", "families", "positions", "context", "planted", "norms"}
+    history = {"bottleneck", "ladder", "longer", "marked", "recall", "vectors"}
+    measured = history | {"families", "positions", "context", "planted", "norms"}
     assert set(artefacts.everything()) == {"smollm2", "excerpts", "activations", "readers"} | measured
 
 

@@ -51,14 +51,16 @@ def measure(sizes: Sequence[int], steps: Sequence[int], seeds: int) -> Iterator[
 RECORD = Record(  # rows of Reversed
     "bottleneck",
     measure,
-    {"sizes": [16, 64, 128], "steps": [250, 2000], "seeds": 3},
-    seconds=400,
+    {"sizes": [16, 64], "steps": [250], "seeds": 3},
+    seconds=80,
     path=Path(__file__).parent / "data" / "bottleneck.json",
 )
 ARTEFACTS = (RECORD,)
 
 
-def share_right(rows: Sequence[Reversed], attention: bool, n_hidden: int, steps: int) -> dict[int, list[float]]:
+def share_right(
+    rows: Sequence[Reversed], attention: bool, n_hidden: int, steps: int
+) -> dict[int, list[float]]:
     """Length -> the share right of each seed. Raises ``ValueError`` for what was not measured.
 
     >>> share_right([Reversed(True, 16, 250, s, 2, s / 2) for s in (1, 0)], True, 16, 250)

@@ -129,9 +129,10 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
 
 
 def draw_against(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axes:
-    """Bits per byte minus those of ``base`` against operations: a line per network over its budgets, bars 95 % intervals.
+    """Bits per byte minus those of ``base`` against operations: a line per network over its budgets.
 
-    Below zero is better than ``base``, a rung that only counts. Names stand right of the axes, at the ends of the lines.
+    Points are means over seeds, bars 95 % intervals. Below zero is better than ``base``, a rung that only counts. Names
+    stand right of the axes, at the ends of the lines.
     Raises ``ValueError`` when there is no such rung, or it was trained with a budget.
     """
     from llmbook.core.show.plotting import INK, whiskers
@@ -162,7 +163,9 @@ def _counted(climbs: Sequence[Climb], name: str) -> float:
     found = [c for c in results(climbs) if c.name == name and not c.budget]
     if len(found) != 1:
         there = ", ".join(c.name for c in results(climbs) if not c.budget)
-        raise ValueError(f"base is {name!r}; give a rung that counts, without a budget: {there or 'there is none'}")
+        raise ValueError(
+            f"base is {name!r}; give a rung that counts, without a budget: {there or 'there is none'}"
+        )
     return found[0].bits_per_byte
 
 
@@ -170,7 +173,9 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.
     """Names right of the axes, each at the height (data, colour) where its line ends, at least ``gap`` points apart."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
-    points = 0.7 * 72 * ax.figure.get_size_inches()[1] / ax.get_gridspec().nrows / (high - low)  # a unit, at least
+    points = (
+        0.7 * 72 * ax.figure.get_size_inches()[1] / ax.get_gridspec().nrows / (high - low)
+    )  # a unit, at least
     order = sorted(ends, key=lambda name: ends[name][0])
     wanted = np.array([(ends[name][0] - low) * points for name in order])
     for name, at, place in zip(order, wanted, spread(wanted, gap), strict=True):
