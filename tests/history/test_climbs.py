@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -60,7 +62,7 @@ def test_the_names_stand_right_of_the_axes_apart_and_in_the_order_of_the_ends(n_
         boxes = sorted(((t.get_text(), t.get_window_extent()) for t in ax.texts), key=lambda pair: pair[1].y0)
         ends = {line.get_label(): line.get_ydata()[-1] for line in ax.lines[:-1]} | {"5-gram": 0.0}
         assert [name for name, _ in boxes] == sorted(ends, key=lambda name: ends[name])
-        for (_, low), (_, high) in zip(boxes, boxes[1:], strict=False):
+        for (_, low), (_, high) in pairwise(boxes):
             assert high.y0 >= low.y1
         for _, box in boxes:
             assert ax.get_window_extent().x1 < box.x0 and box.x1 <= fig.bbox.x1 and box.y0 >= 0

@@ -48,7 +48,7 @@ def test_rates_come_from_results_of_this_task_alone():
     rows = run("LSTM", 0, 0.9, lr=0.02) + run("Transformer", 0, 0.1, lr=0.004)
     rows += run("LSTM", 0, 0.9, lr=1.0, split="valid") + run("LSTM", 0, 0.9, lr=2.0, task="own")
     assert recall_longer.chosen_rates(rows) == {"LSTM": 0.02, "Transformer": 0.004}
-    with pytest.raises(ValueError, match="LSTM has results at the rates \\[0.02, 0.03\\]"):
+    with pytest.raises(ValueError, match=r"LSTM has results at the rates \[0.02, 0.03\]"):
         recall_longer.chosen_rates(rows + run("LSTM", 1, 0.9, lr=0.03))
 
 
