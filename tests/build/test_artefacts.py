@@ -64,8 +64,11 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
     assert set(artefacts.modules()) == {
         "llmbook.core.models.pretrained",
         "llmbook.overview.domains",
+        "llmbook.history.bottleneck",
         "llmbook.history.ladder",
+        "llmbook.history.longer",
         "llmbook.history.recall",
+        "llmbook.history.vectors",
         "llmbook.neural_networks.baselines",
         "llmbook.neural_networks.learning",
         "llmbook.neural_networks.stuck",
@@ -75,10 +78,10 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
         "llmbook.architecture.norms",
         "llmbook.architecture.recall",
     }
-    measured = {"ladder", "recall", "families", "positions", "context", "planted", "norms"}
-    assert (
-        set(artefacts.everything()) == {"smollm2", "excerpts", "activations", "readers", "stuck"} | measured
-    )
+    history = {"bottleneck", "ladder", "longer", "recall", "vectors"}
+    measured = history | {"families", "positions", "context", "planted", "norms"}
+    networks = {"activations", "readers", "stuck"}
+    assert set(artefacts.everything()) == {"smollm2", "excerpts"} | networks | measured
 
 
 def test_each_is_listed_with_key_size_state_and_time(two, capsys):

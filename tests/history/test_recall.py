@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from llmbook.core.measure import records
-from llmbook.core.show.plotting import figure
+from llmbook.core.show.plotting import figure, label
 from llmbook.history import operations, recall, rungs
 
 PAID = 5e10
@@ -124,7 +124,7 @@ def test_the_rate_is_chosen_on_validation_alike_for_both(monkeypatch):
             assert {r.flops for r in mine} == {1e9 if task == "own" else 2e9}
 
 
-def test_means_intervals_and_figure_are_of_the_results_alone():
+def test_means_and_intervals_are_of_the_results_alone():
     def row(seed, distance, share, task="own", split="test"):
         return recall.Recall(task, "LSTM", seed, distance, share, 1.0, 1.0, 1, 1.0, split)
 
@@ -132,13 +132,34 @@ def test_means_intervals_and_figure_are_of_the_results_alone():
     rows += [row(0, 8, 0.0, split="valid"), row(0, 8, 0.0, task="marked")]
     found = recall.by_distance(rows, "own")
     assert found["LSTM"][8].mean == pytest.approx(0.6) and found["LSTM"][16].mean == pytest.approx(0.3)
-    _, (ax,) = figure()
-    recall.draw_recall(ax, rows, "own")
-    assert list(ax.lines[0].get_xdata()) == [8, 16] and list(ax.lines[0].get_ydata()) == pytest.approx(
-        [0.6, 0.3]
-    )
     with pytest.raises(ValueError, match="no result for task 'both'"):
         recall.by_distance(rows, "both")
+
+
+def test_the_figure_has_a_thin_line_for_each_seed_a_thick_one_for_the_mean_and_names_chance():
+    rows = [
+        recall.Recall("own", name, s, d, share / (1 + (d > 8)), 1.0, 1.0, 1, 1.0, split)
+        for name, shares in (("LSTM", (0.5, 0.6, 0.7)), ("Transformer", (0.9, 0.9, 0.9)))
+        for s, share in enumerate(shares)
+        for d in (16, 8)
+        for split in ("test", "valid")
+        if split == "test" or s == 0
+    ]
+    fig, (ax,) = figure(width=3.5, height=3.0)
+    label(recall.draw_recall(ax, rows, "own"), "distance (tokens)", "share recalled", "a title")
+    *drawn, chance = ax.lines
+    assert [list(line.get_xdata()) for line in drawn] == [[8, 16]] * 8
+    for line, share in zip(drawn, (0.5, 0.6, 0.7, 0.6, 0.9, 0.9, 0.9, 0.9), strict=True):
+        assert list(line.get_ydata()) == pytest.approx([share, share / 2])
+    thick = [line.get_linewidth() > 2 for line in drawn]
+    assert thick == [False, False, False, True] * 2
+    assert set(chance.get_ydata()) == {1 / 32} and chance.get_linestyle() == ":"
+    assert not ax.collections  # no bars of intervals
+    fig.canvas.draw()
+    (legend,) = fig.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["LSTM", "Transformer", "chance"]
+    box = legend.get_window_extent()
+    assert box.y1 <= ax.xaxis.label.get_window_extent().y0 and box.x0 >= 0 and box.x1 <= fig.bbox.x1
 
 
 def test_the_stored_record_has_every_distance_of_every_network_three_times():

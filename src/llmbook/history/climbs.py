@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,15 +86,26 @@ def _bits(climbs: Sequence[Climb], name: str, budget: float) -> list[float]:
     return [c.bits_per_byte for c in by_budget(climbs, name)[budget]]
 
 
+def _looks(climbs: Sequence[Climb]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each rung, the same in every picture of the ladder; what only counts is dark."""
+    from llmbook.core.show.plotting import INK, MARKERS, PALETTE
+
+    names = dict.fromkeys(c.name for c in results(climbs))
+    return {
+        name: (INK if name.endswith("gram") else PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)])
+        for i, name in enumerate(names)
+    }
+
+
 def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
     """Bits per byte against ``what`` (flops, seconds, tokens, parameters): a line per network over its budgets.
 
     Points are means over seeds, bars 95 % intervals. Trials are not drawn.
     """
-    from llmbook.core.show.plotting import INK, MARKERS, PALETTE, tag, whiskers
+    from llmbook.core.show.plotting import tag, whiskers
 
-    for i, name in enumerate(dict.fromkeys(c.name for c in results(climbs))):
-        color, points = (INK if name.endswith("gram") else PALETTE[i % len(PALETTE)]), []
+    for name, (color, marker) in _looks(climbs).items():
+        points = []
         for group in by_budget(climbs, name).values():
             bits, x = [c.bits_per_byte for c in group], float(np.mean([getattr(c, what) for c in group]))
             points.append((x, float(np.mean(bits))))
@@ -102,7 +113,6 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
                 interval = intervals.seed_interval(bits)
                 whiskers(ax, x, interval.low, interval.high, color)
         counted = name.endswith("gram")
-        marker = MARKERS[i % len(MARKERS)]
         ax.plot(
             *zip(*points, strict=True),
             marker=marker,
@@ -116,3 +126,74 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
     ax.set_xscale("log")
     ax.margins(x=0.3, y=0.1)
     return ax
+
+
+def draw_against(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axes:
+    """Bits per byte minus those of ``base`` against operations: a line per network over its budgets.
+
+    Points are means over seeds, bars 95 % intervals. Below zero is better than ``base``, a rung that only counts. Names
+    stand right of the axes, at the ends of the lines.
+    Raises ``ValueError`` when there is no such rung, or it was trained with a budget.
+    """
+    from llmbook.core.show.plotting import INK, whiskers
+
+    level = _counted(climbs, base)
+    ends = {base: (0.0, INK)}
+    for name, (color, marker) in _looks(climbs).items():
+        groups = {budget: group for budget, group in by_budget(climbs, name).items() if budget}
+        if not groups:
+            continue
+        bits = {budget: [c.bits_per_byte - level for c in group] for budget, group in groups.items()}
+        for budget, values in bits.items():
+            if len(values) > 1:
+                interval = intervals.seed_interval(values)
+                whiskers(ax, budget, interval.low, interval.high, color)
+        means = [float(np.mean(values)) for values in bits.values()]
+        ax.plot(list(bits), means, marker=marker, color=color, markersize=7, label=name)
+        ends[name] = means[-1], color
+    ax.axhline(0.0, color=INK, linewidth=1.4, linestyle="--")
+    ax.set_xscale("log")
+    ax.margins(x=0.06, y=0.06)
+    _name_ends(ax, ends)
+    return ax
+
+
+def _counted(climbs: Sequence[Climb], name: str) -> float:
+    """Bits per byte of a rung that only counts."""
+    found = [c for c in results(climbs) if c.name == name and not c.budget]
+    if len(found) != 1:
+        there = ", ".join(c.name for c in results(climbs) if not c.budget)
+        raise ValueError(
+            f"base is {name!r}; give a rung that counts, without a budget: {there or 'there is none'}"
+        )
+    return found[0].bits_per_byte
+
+
+def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.0) -> None:
+    """Names right of the axes, each at the height (data, colour) where its line ends, at least ``gap`` points apart."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high)
+    points = (
+        0.7 * 72 * ax.figure.get_size_inches()[1] / ax.get_gridspec().nrows / (high - low)
+    )  # a unit, at least
+    order = sorted(ends, key=lambda name: ends[name][0])
+    wanted = np.array([(ends[name][0] - low) * points for name in order])
+    for name, at, place in zip(order, wanted, spread(wanted, gap), strict=True):
+        y, color = ends[name]
+        ax.annotate(name, (1.0, y), xytext=(8, place - at), xycoords=ax.get_yaxis_transform(), color=color,
+                    textcoords="offset points", va="center", fontweight="bold", annotation_clip=False)  # fmt: skip
+
+
+def spread(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
+    """Places at least ``gap`` apart, in the order of ``wanted`` (ascending), with the least sum of squared moves.
+
+    >>> spread([0.0, 1.0, 30.0], 10.0).tolist()
+    [-4.5, 5.5, 30.0]
+    """
+    steps = gap * np.arange(len(wanted))
+    groups: list[list[float]] = []  # what has to move together: non-decreasing means of wanted - steps
+    for value in np.asarray(wanted, dtype=float) - steps:
+        groups.append([float(value)])
+        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return steps + np.array([float(np.mean(group)) for group in groups for _ in group])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from itertools import pairwise
+from numbers import Real
 
 import torch
 from torch import Tensor
 
+from llmbook.core.models.config import Config
+from llmbook.core.models.parameters import parameter_count
 from llmbook.core.show.grading import Exercise, close, expect, grader
 from llmbook.history.ngram import Interpolated, NGram
 from llmbook.history.plays import Text, text
@@ -29,21 +31,39 @@ def check_add_one(answer: float) -> None:
     )
 
 
-def check_bigrams(bigram_probabilities: Callable) -> None:
-    got = bigram_probabilities(["to", "be", "or", "not", "to", "be", "to", "do"])
-    right = {
-        ("to", "be"): 2 / 3,
-        ("to", "do"): 1 / 3,
-        ("be", "or"): 1 / 2,
-        ("be", "to"): 1 / 2,
-        ("or", "not"): 1.0,
-        ("not", "to"): 1.0,
-    }
-    expect(set(got) == set(right), f"the pairs should be {sorted(right)}")
-    expect(
-        all(abs(got[p] - right[p]) < 1e-9 for p in right),
-        f"p(be|to) is {got[('to', 'be')]:.3f}, not 2/3; p(or|be) {got[('be', 'or')]:.3f}",
-    )
+def gpt2_size(n_layer: int, n_embd: int, vocab_size: int = 50257, block_size: int = 1024) -> int:
+    """Parameters of a model like GPT-2: the output shares the embedding, linear layers and norms have biases.
+
+    >>> gpt2_size(12, 768)
+    124439808
+    """
+    block = 12 * n_embd**2 + 13 * n_embd  # attention 4C² + 4C, feed-forward 8C² + 5C, two norms 4C
+    return (vocab_size + block_size) * n_embd + n_layer * block + 2 * n_embd
+
+
+GPT2_SIZES = ((12, 768, 50257, 1024), (24, 1024, 50257, 1024), (3, 48, 777, 96))  # small, medium, a drawn one
+PARTS: dict[str, Callable[[int, int, int, int], int]] = {  # what an answer can have too much or too little
+    "the output counted a second time, though it shares the embedding": lambda n, c, v, t: v * c,
+    "the embedding of the tokens left out": lambda n, c, v, t: -v * c,
+    "the embedding of the positions left out": lambda n, c, v, t: -t * c,
+    "biases and norms left out": lambda n, c, v, t: -(13 * n + 2) * c,
+    "the norms left out": lambda n, c, v, t: -(4 * n + 2) * c,
+    "the norm behind the last block left out": lambda n, c, v, t: -2 * c,
+    "the biases of the linear layers left out": lambda n, c, v, t: -9 * n * c,
+    "the blocks left out": lambda n, c, v, t: -n * (12 * c**2 + 13 * c),
+}
+
+
+def check_gpt2_size(answer: Callable[..., int]) -> None:
+    for n_layer, n_embd, vocab_size, block_size in GPT2_SIZES:
+        config = Config(vocab_size, block_size, n_layer=n_layer, n_head=1, n_embd=n_embd)
+        right = parameter_count(config)
+        got = answer(n_layer, n_embd, vocab_size=vocab_size, block_size=block_size)
+        expect(isinstance(got, Real), f"return the number of parameters, not {got!r}")
+        parts = (n_layer, n_embd, vocab_size, block_size)
+        why = next((name for name, part in PARTS.items() if got - right == part(*parts)), "")
+        hint = f"{n_layer} layers of {n_embd} channels have {right:,} parameters, not {got:,}"
+        expect(got == right, f"{hint}: {why}" if why else f"{hint}; the difference is {got - right:+,}")
 
 
 def check_reply(reply: Callable[[str], str]) -> None:
@@ -91,10 +111,13 @@ def check_lambdas(answer: Iterable[float]) -> None:
 EXERCISES = {
     1: Exercise(check_add_one, wrong=(3 / 4, 4 / 5, 3 / 14)),
     2: Exercise(
-        check_bigrams,
+        check_gpt2_size,
         wrong=(
-            lambda t: {},
-            lambda t: {p: t.count(p[1]) / t.count(p[0]) for p in pairwise(t)},
+            lambda n, c, vocab_size=50257, block_size=1024: (vocab_size + block_size) * c + 12 * n * c**2,
+            lambda n, c, vocab_size=50257, block_size=1024: gpt2_size(n, c, vocab_size, 0),
+            lambda n, c, vocab_size=50257, block_size=1024: gpt2_size(n, c, 2 * vocab_size, block_size),
+            lambda n, c, **more: 124_439_808,
+            lambda n, c, **more: gpt2_size(n, c),
         ),
     ),
     3: Exercise(

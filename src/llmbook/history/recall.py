@@ -201,17 +201,23 @@ def by_distance(rows: Sequence[Recall], task: str) -> dict[str, dict[int, Interv
 
 
 def draw_recall(ax: Axes, rows: Sequence[Recall], task: str) -> Axes:
-    """Accuracy against distance, a line per network: means over seeds, bars 95 % intervals, chance as a dotted line."""
-    from llmbook.core.show.plotting import INK, MARKERS, PALETTE, whiskers
+    """Accuracy against distance: a thin line per seed and a thick one for the mean of each network; chance is dotted.
+
+    The legend stands below the axes. Raises ``ValueError`` when the task was not measured.
+    """
+    from llmbook.core.show.plotting import INK, MARKERS, PALETTE
 
     for i, (name, found) in enumerate(by_distance(rows, task).items()):
+        mine = [r for r in rows if (r.task, r.name, r.split) == (task, name, "test")]
+        for seed in sorted({r.seed for r in mine}):
+            each = {r.distance: r.accuracy for r in mine if r.seed == seed}
+            ax.plot(list(found), [each[d] for d in found], color=PALETTE[i], linewidth=0.9)
         means = [interval.mean for interval in found.values()]
-        ax.plot(list(found), means, marker=MARKERS[i], color=PALETTE[i], label=name)
-        low, high = zip(*((max(0.0, x.low), min(1.0, x.high)) for x in found.values()), strict=True)
-        whiskers(ax, list(found), low, high, PALETTE[i])
-    ax.axhline(1 / LETTERS, color=INK, linewidth=1, linestyle=":")
+        ax.plot(list(found), means, marker=MARKERS[i], color=PALETTE[i], linewidth=3, label=name)
+    ax.axhline(1 / LETTERS, color=INK, linewidth=1.4, linestyle=":", label="chance")
     ax.set_xscale("log", base=2)
     ax.set_xticks(list(DISTANCES), [str(d) for d in DISTANCES])
     ax.set_ylim(-0.03, 1.03)
-    ax.legend()
+    handles = ax.get_legend_handles_labels()
+    ax.figure.legend(*handles, loc="outside lower center", ncols=3, handlelength=1.4, columnspacing=1.0)
     return ax

@@ -21,14 +21,20 @@ from llmbook.history import seq2seq
 
 
 def train_to_reverse(
-    attention: bool, *, steps: int, seed: int = 0, kind: str = "lstm", device: str | torch.device = "cpu"
+    attention: bool,
+    *,
+    steps: int,
+    seed: int = 0,
+    kind: str = "lstm",
+    n_hidden: int = 64,
+    device: str | torch.device = "cpu",
 ) -> seq2seq.Seq2Seq:
-    """A sequence-to-sequence model after ``steps`` steps of learning to reverse 2 to 12 symbols.
+    """A sequence-to-sequence model with a state of ``n_hidden`` after ``steps`` steps of reversing 2 to 12 symbols.
 
     Each step sees 64 newly drawn sequences; with and without attention they are the same ones.
     """
     torch.manual_seed(seed)
-    model = seq2seq.Seq2Seq(kind, attention, source_vocab=14, target_vocab=14, n_embd=32, n_hidden=64)
+    model = seq2seq.Seq2Seq(kind, attention, source_vocab=14, target_vocab=14, n_embd=32, n_hidden=n_hidden)
 
     def draw(generator: torch.Generator) -> tuple[Tensor, ...]:
         return tuple(t.to(device) for t in seq2seq.reversal_batch(64, (2, 12), generator=generator))
