@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -88,7 +88,9 @@ def draw_bottleneck(ax: Axes, rows: Sequence[Reversed], steps: int) -> Axes:
         for i, size in enumerate(sizes):
             found = share_right(rows, attention, size, steps)
             means = [float(np.mean(shares)) for shares in found.values()]
-            style = {"linestyle": "--", "linewidth": 1.4, "markerfacecolor": "none"} if attention else {}
+            style: dict[str, Any] = (
+                {"linestyle": "--", "linewidth": 1.4, "markerfacecolor": "none"} if attention else {}
+            )
             name = f"{size} units" + (", attention" if attention else "")
             ax.plot(list(found), means, color=PALETTE[i], marker=MARKERS[i], label=name, **style)
     ax.axvline(LONGEST, color=INK, linewidth=1, linestyle=":")

@@ -173,9 +173,9 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.
     """Names right of the axes, each at the height (data, colour) where its line ends, at least ``gap`` points apart."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
-    points = (
-        0.7 * 72 * ax.figure.get_size_inches()[1] / ax.get_gridspec().nrows / (high - low)
-    )  # a unit, at least
+    grid = ax.get_gridspec()
+    inches = ax.figure.bbox.height / ax.figure.dpi / (grid.nrows if grid else 1)
+    points = 0.7 * 72 * inches / (high - low)  # a unit, at least
     order = sorted(ends, key=lambda name: ends[name][0])
     wanted = np.array([(ends[name][0] - low) * points for name in order])
     for name, at, place in zip(order, wanted, spread(wanted, gap), strict=True):
