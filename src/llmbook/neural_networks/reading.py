@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def bag_of_words(
     return 0.2 * counts / np.maximum(np.sqrt((counts**2).mean(axis=1, keepdims=True)), 1e-12)
 
 
-def known_words(sentence: str, vocabulary: Collection[str]) -> list[str]:
+def known_words(sentence: str, vocabulary: Sequence[str]) -> list[str]:
     """The words of a sentence that the vocabulary has, in their order: all that a reader of it sees.
 
     >>> known_words("The striker scored, the cup is ours", ["the", "cup", "scored"])
@@ -141,6 +141,6 @@ def overfitting(
     return result
 
 
-def _check_texts(texts: Collection[str]) -> None:
+def _check_texts(texts: Sequence[str]) -> None:
     if isinstance(texts, str):
         raise ValueError(f"texts is the string {texts[:40]!r}; give a list of texts")
