@@ -24,7 +24,6 @@ MAX_LINES, MAX_FUNCTION = (
 # Core modules that fewer than two pages reach, with the reason why they stand there all the same: three at the most.
 FEW_USERS: dict[str, str] = {
     "llmbook.core.show.source": "neural_networks prints code with it, the next pages are about to",
-    "llmbook.core.show.drawing": "architecture draws with it, history is about to",
 }
 
 
