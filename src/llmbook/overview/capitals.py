@@ -214,7 +214,8 @@ def draw_capitals(ax: Axes, answers: Sequence[Answer]) -> Axes:
     for verdict, (color, hatch) in looks.items():
         chosen = [(i, a.p) for i, a in enumerate(rows) if a.verdict == verdict]
         places, p = [i for i, _ in chosen], [p for _, p in chosen]
-        ax.barh(places, p, color=color, hatch=hatch, edgecolor=INK, linewidth=0.6, label=verdict)
+        if chosen:  # of no bars the legend would show another colour
+            ax.barh(places, p, color=color, hatch=hatch, edgecolor=INK, linewidth=0.6, label=verdict)
     ax.set_yticks(range(len(rows)), [a.country for a in rows])
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
