@@ -22,6 +22,9 @@ def pytest_configure(config: Any) -> None:
     """Give the kernels, which inherit this process's environment, the one that pages are executed in."""
     if not getattr(config.option, "nbval", False):
         return
+    from llmbook.build.kernels import use_sockets_in_nbval  # needs Jupyter, which plain tests do without
+
+    use_sockets_in_nbval()
     keep_history()
     offline = os.environ.get("HF_HUB_OFFLINE") != "0"
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))

@@ -139,6 +139,8 @@ def run_papermill(job: Job, source: NotebookNode, partial: Path) -> NotebookNode
     """
     import papermill
 
+    from llmbook.build.kernels import AsyncSocketKernelManager
+
     try:
         executed = papermill.execute_notebook(
             nbformat.from_dict(source),
@@ -148,6 +150,7 @@ def run_papermill(job: Job, source: NotebookNode, partial: Path) -> NotebookNode
             progress_bar=False,
             cwd=str(Path(job.target).parent),
             execution_timeout=job.timeout,
+            kernel_manager_class=AsyncSocketKernelManager,
         )
     except papermill.PapermillExecutionError as error:
         where = f"In [{error.exec_count}] {first_line(error.source)!r}"
