@@ -15,7 +15,7 @@ from llmbook.build.site import build, site_dir
 from llmbook.core.show import live as places
 from llmbook.core.text.cards import SMOLLM2
 
-FILES = {*live.PROGRAM, SMOLLM2.files, "model-LICENSE.txt"}
+FILES = {*live.PROGRAM, SMOLLM2.files, live.VOCABULARY, "model-LICENSE.txt"}
 
 
 def names(folder):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from tokenizers import pre_tokenizers
 
 from llmbook.build.site import build, site_dir
 from llmbook.core.show import live
@@ -15,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PROMPT = "The capital of France is"
 TEXT = "The doctor asked the nurse to help the doctor."
 STORED = {" Paris": 0.75, " a": 0.25}  # not the model's: nobody can take it for an answer
+BYTES = sorted(pre_tokenizers.ByteLevel.alphabet())
+OWN = {"name": "Ours", "tokens": [*BYTES, "ab", "Ġab"], "merges": ["a b", "Ġ ab"], "digits": False}
 PLACES = {
+    "pieces": live.pieces("ab ab", OWN, {"Ours": ["ab", " ab"]}),
     "next-token": live.next_token(PROMPT, STORED),
     "surprise": live.surprise(TEXT, [("The", None), (" doctor", 12.5)]),
     "chat": live.chat(

@@ -123,6 +123,57 @@ def test_a_page_without_a_place_for_it_gets_nothing_of_it(folder):
     assert any("live.js" in attributes.get("src", "") for _, attributes in tags(_read(folder, "live")))
 
 
+def cuts(page):
+    """What each tokenizer of the widget shows: {name and count: [pieces]}."""
+    ways = page.locator(".llmbook-live-way").all()
+    return {
+        way.locator("p").inner_text(): way.locator(".llmbook-live-token").all_inner_texts() for way in ways
+    }
+
+
+def test_pieces_change_as_one_types_and_no_model_is_fetched(server, visit):
+    server.asked.clear()
+    seen = visit(server.page)
+    field = seen.page.locator("[data-live=pieces]").get_by_label("Your text")
+    assert cuts(seen.page) == {"Ours (2 pieces for 5 characters, 5 bytes; 2.5 bytes a piece)": ["ab", "␣ab"]}
+    field.focus()
+    seen.page.keyboard.press("End")
+    seen.page.keyboard.type("ba b")
+    assert list(cuts(seen.page).values()) == [["ab", "␣ab", "b", "a", "␣", "b"]]
+    assert axe_problems(seen.page) == [] and overflow(seen.page) == 0
+    assert [name for name in server.asked if name.endswith((".gguf", ".wasm", "vocabulary.json"))] == []
+    assert seen.external == [] and seen.complaints == []
+
+
+def test_the_models_own_pieces_come_on_request_without_the_model(server, visit, ours):
+    seen = visit(server.page)
+    place = seen.page.locator("[data-live=pieces]")
+    place.get_by_role("button", name="Compare with SmolLM2").click()
+    seen.page.wait_for_function(
+        "document.querySelectorAll('.llmbook-live-way').length === 2", timeout=PATIENCE
+    )
+    text = "Ulaanbaatar, 1,234 naïve 日本語"
+    place.get_by_label("Your text").fill(text)
+    numbers = place.locator(".llmbook-live-way").nth(1).locator(".llmbook-live-number").all_inner_texts()
+    assert [int(number) for number in numbers] == ours.encode(text)[0].tolist()
+    assert server.fetched(".gguf") == 0
+    assert seen.external == [] and seen.complaints == []
+
+
+def test_a_vocabulary_that_does_not_arrive_can_be_asked_for_again(slow_or_broken, visit):
+    slow_or_broken.missing = {"vocabulary.json"}
+    seen = visit(slow_or_broken.page)
+    place = seen.page.locator("[data-live=pieces]")
+    button = place.get_by_role("button", name="Compare with SmolLM2")
+    button.click()
+    place.get_by_text("did not arrive").wait_for()
+    slow_or_broken.missing = set()
+    button.click()
+    seen.page.wait_for_function(
+        "document.querySelectorAll('.llmbook-live-way').length === 2", timeout=PATIENCE
+    )
+
+
 def _read(folder, name):
     return (folder / "book" / f"{name}.html").read_text(encoding="utf-8")
 

@@ -2,9 +2,11 @@
 
 import { button, make, megabytes } from "./dom.js";
 import { cancel, configure, engine, forget, load } from "./engine.js";
+import { pieces } from "./pieces.js";
 import { chat, nextToken, surprise } from "./widgets.js";
 
 const WIDGETS = { "next-token": nextToken, surprise, chat };
+const AT_ONCE = { pieces }; // these need no model
 
 /** Make the placeholders `places` live. */
 export async function mount(places, config) {
@@ -17,6 +19,12 @@ function mountOne(place) {
   const note = place.querySelector(".llmbook-live-note");
   const stage = make("div", { class: "llmbook-live-stage" });
   place.append(stage);
+  if (AT_ONCE[place.dataset.live]) {
+    stage.append(AT_ONCE[place.dataset.live](JSON.parse(place.dataset.options)));
+    if (still) still.hidden = true;
+    note.hidden = true;
+    return;
+  }
   const offer = loader(stage);
   const stored = still ? "What stands here was stored when the page ran. " : "";
   note.textContent = `${stored}Load the model to ask it yourself: it runs in this browser, and what you write stays here.`;

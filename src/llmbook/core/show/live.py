@@ -1,8 +1,9 @@
 """The real model, alive in the page: places that the built site fills with SmolLM2, running in the reader's browser.
 
-``next_token``, ``surprise`` and ``chat`` return something that a notebook shows. It reads well without any script
-(Jupyter, Colab, GitHub, a printed page): what it is, and the values that were stored when the page ran. On the built
-site book/_static/live.js finds it and offers to load the model, by a button that says how much that is.
+``next_token``, ``surprise``, ``chat`` and ``pieces`` return something that a notebook shows. It reads well without any
+script (Jupyter, Colab, GitHub, a printed page): what it is, and the values that were stored when the page ran. On the
+built site book/_static/live.js finds it and offers to load the model, by a button that says how much that is; pieces
+need no model.
 
 Left out: the model itself (llmbook.build.live publishes it with the site) and any computation: what is stored is given.
 """
@@ -19,6 +20,7 @@ from llmbook.core.show.shown import Shown
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"  # as the model was trained
 NOTE = "On the book's site the model itself answers here, in your browser."
+PIECES = "On the book's site this changes as you type."
 STORED = "What stands here was stored when this page ran."
 BAR = 20  # characters of a bar in plain text
 
@@ -120,10 +122,56 @@ def chat(
     return _place("chat", "Talk to the model", options, still, lines)
 
 
-def _place(kind: str, title: str, options: Mapping[str, Any], still: str, lines: Sequence[str]) -> Shown:
+def pieces(text: str, own: Mapping[str, Any], stored: Mapping[str, Sequence[str]]) -> Shown:
+    """How tokenizers cut ``text``, anew at each key that the reader presses; it needs no model, so it is there at once.
+
+    Args:
+        text: the text to begin with; the reader may change it.
+        own: a byte-level BPE as the browser reads it: "name", "tokens" (written in GPT-2's printable bytes; the place
+            in the list is the number), "merges" ("a b", first learnt first), "digits" (whether each stands alone).
+        stored: tokenizer -> its pieces of the text, shown where no script runs.
+
+    Raises:
+        ValueError: ``own`` lacks a part or one of the 256 bytes, or a merge makes a piece that has no number.
+
+    >>> letters = [chr(33 + i) for i in range(256)]  # any 256 will do for an example
+    >>> own = {"name": "ours", "tokens": [*letters, "ab"], "merges": ["a b"], "digits": False}
+    >>> pieces("ab a", own, {"ours": ["ab", " a"]})
+    'ab a' in pieces:
+        ours (2): ab|␣a
+    """
+    if missing := {"name", "tokens", "merges", "digits"} - set(own):
+        raise ValueError(f"own lacks {', '.join(sorted(missing))}")
+    known = set(own["tokens"])
+    if (single := sum(len(token) == 1 for token in known)) < 256:
+        raise ValueError(
+            f"own has {single} tokens of one sign; each of the 256 bytes needs one, or some text has no cut"
+        )
+    if lost := [merge for merge in own["merges"] if merge.replace(" ", "") not in known]:
+        raise ValueError(f"the merge {lost[0]!r} makes a piece that is not among the {len(known)} tokens")
+    rows = [(name, [_visible(piece) for piece in cut]) for name, cut in stored.items()]
+    still = "\n".join(
+        f"<p><strong>{escape(name)}</strong> ({len(cut)}): "
+        + "|".join(f"<code>{escape(p)}</code>" for p in cut)
+        + "</p>"
+        for name, cut in rows
+    )
+    lines = [f"{text!r} in pieces:", *(f"    {name} ({len(cut)}): {'|'.join(cut)}" for name, cut in rows)]
+    return _place(
+        "pieces", "Type, and see the pieces", {"text": text, "own": dict(own)}, still, lines, PIECES
+    )
+
+
+def _codes(pieces: Sequence[str]) -> str:
+    return "|".join(f"<code>{escape(piece)}</code>" for piece in pieces)
+
+
+def _place(
+    kind: str, title: str, options: Mapping[str, Any], still: str, lines: Sequence[str], note: str = NOTE
+) -> Shown:
     data = escape(json.dumps(options, ensure_ascii=False), quote=True)
     shown = f'<div class="llmbook-live-still">\n{still}\n</div>\n' if still else ""
-    note = f"{NOTE} {STORED}" if still else NOTE
+    note = f"{note} {STORED}" if still else note
     html = (
         f'<div class="llmbook-live" data-live="{kind}" data-options="{data}">\n'
         f'<p class="llmbook-live-title">{escape(title)}</p>\n'
