@@ -33,15 +33,20 @@ class BPE(ByteLevel):
         merges: Iterable[Sequence[str]],
         special_tokens: Sequence[str] = (),
         split: Split = GPT2,
+        alphabet: Sequence[str] = ALPHABET,
     ) -> None:
         """A tokenizer with given merges, each two pieces in visible signs.
+
+        Args:
+            alphabet: the signs of the bytes that are numbered before the merges, in order; those that it leaves out
+                come last, so that every text can still be encoded. Some published tokenizers leave some out.
 
         Raises:
             ValueError: a merge uses a piece that no merge before it made.
         """
-        self.merges = [(left, right) for left, right in merges]
+        self.merges, self.alphabet = [(left, right) for left, right in merges], list(alphabet)
         special = check_special_tokens(special_tokens, split)
-        numbers = {token: i for i, token in enumerate([*special, *ALPHABET])}
+        numbers = {token: i for i, token in enumerate([*special, *alphabet])}
         self._rank: dict[str, int] = {}  # pair, one character per piece -> how early it was learnt
         self._merged: dict[str, str] = {}
         for rank, (left, right) in enumerate(self.merges):
@@ -52,6 +57,8 @@ class BPE(ByteLevel):
             pair = chr(numbers[left]) + chr(numbers[right])
             self._merged[pair] = chr(numbers.setdefault(left + right, len(numbers)))
             self._rank[pair] = rank
+        for sign in ALPHABET:
+            numbers.setdefault(sign, len(numbers))
         self._first = {byte: chr(numbers[sign]) for byte, sign in SIGN_OF.items()}
         super().__init__(list(numbers), special, split)
 
@@ -97,7 +104,7 @@ class BPE(ByteLevel):
         return steps
 
     def _state(self) -> dict[str, Any]:
-        return {"merges": self.merges}
+        return {"merges": self.merges, "alphabet": self.alphabet}
 
 
 def learn(

@@ -78,7 +78,7 @@ class Lattices:
         word = np.searchsorted(self.first, self.start, side="right") - 1
         of_word = alpha[self.last]  # (W,)
         share = np.exp(alpha[self.start] + scores[self.piece] + beta[self.end] - of_word[word])
-        counts = np.bincount(self.piece, times[word] * share, minlength=len(scores))
+        counts: Floats = np.bincount(self.piece, times[word] * share, minlength=len(scores)).astype(float)
         return counts, float(times @ of_word)
 
     def best(self, scores: Floats) -> tuple[Floats, Ints]:

@@ -63,9 +63,7 @@ class Split:
         return found.end() if found else 0
 
 
-GPT2 = Split(
-    "gpt2", rf"{CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+", WORD_ENDS
-)
+GPT2 = Split("gpt2", rf"{CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+", WORD_ENDS)
 # SmolLM2 cuts each digit off first; so the spaces before a digit are one word, however many they are.
 SMOLLM2 = Split(
     "smollm2",

@@ -44,7 +44,9 @@ def seeds(words: Mapping[str, int]) -> dict[str, float]:
             for end in range(start + 2, min(start + LONGEST + 1, len(ended)) + 1):
                 found[ended[start:end]] += 1
     always_followed = {string[:-1] for string, n in found.items() if found.get(string[:-1]) == n}
-    repeated = {s: n * len(s) for s, n in found.items() if n > 1 and s[-1] != END and s not in always_followed}
+    repeated = {
+        s: n * len(s) for s, n in found.items() if n > 1 and s[-1] != END and s not in always_followed
+    }
     heaviest = sorted(((w, s) for s, w in repeated.items() if len(s) <= LONGEST), reverse=True)
     singles = Counter[str]()
     for word, times in words.items():
@@ -137,7 +139,9 @@ def prune(order: Ints, scores: Floats, times: Floats, words: Lattices, alone: La
     return np.concatenate([kept, candidates[: max(0, size - len(kept))]])
 
 
-def _finish(pieces: list[str], scores: Floats, order: Ints, single: np.ndarray, size: int) -> dict[str, float]:
+def _finish(
+    pieces: list[str], scores: Floats, order: Ints, single: np.ndarray, size: int
+) -> dict[str, float]:
     """All characters, then as many others of ``order`` as there is room for; a last resort is raised to the rarest."""
     scores = np.maximum(scores, scores[order].min())
     chosen = np.concatenate([np.flatnonzero(single), order[~single[order]]])[:size]
