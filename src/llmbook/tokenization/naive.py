@@ -1,4 +1,4 @@
-"""Learning merges in the plainest way: count all neighbours, merge the most frequent pair, begin again.
+"""Learning merges in the plainest way: count all neighbours, merge the best pair, begin again.
 
 It finds the same merges as ``llmbook.tokenization.merging``, which remembers what did not change, and is there to be
 read and to be timed beside it. Words are written as there: one character per piece.
@@ -11,25 +11,43 @@ from collections.abc import Callable, Mapping, Sequence
 
 from llmbook.tokenization.merging import Merge, concatenate, pairs
 
-Score = Callable[[int, int, int], float]
+Words = Mapping[str, int]
+Score = Callable[[Counter[str], Words], Mapping[str, float]]
 
 
-def by_count(pair: int, left: int, right: int) -> float:
-    """BPE's score: how often the two stand side by side."""
-    return pair
+def count_pairs(words: Words) -> Counter[str]:
+    """How often each two pieces stand side by side.
 
-
-def by_likelihood(pair: int, left: int, right: int) -> float:
-    """How much more often than by chance, up to a factor: what a unigram model of the text gains by the merge.
-
-    Schuster and Nakajima 2012 choose by the gain of a language model; no program of theirs is public, and this
-    formula is how it is usually told. 🤗 tokenizers' trainer for WordPiece counts, like BPE.
+    >>> count_pairs({"abab": 2})
+    Counter({'ab': 4, 'ba': 2})
     """
-    return pair / (left * right)
+    counts: Counter[str] = Counter()
+    for word, times in words.items():
+        for pair in pairs(word):
+            counts[pair] += times
+    return counts
+
+
+def by_count(counts: Counter[str], words: Words) -> Mapping[str, float]:
+    """BPE's score: how often the two stand side by side."""
+    return counts
+
+
+def by_likelihood(counts: Counter[str], words: Words) -> Mapping[str, float]:
+    """How much more often than by chance, up to a factor: count of the pair over the product of both pieces' counts.
+
+    Schuster and Nakajima 2012 choose by what a language model of the text gains; no program of theirs is public, and
+    this formula is how it is usually told. 🤗 tokenizers' trainer for WordPiece counts, like BPE.
+    """
+    singles: Counter[str] = Counter()
+    for word, times in words.items():
+        for piece in word:
+            singles[piece] += times
+    return {pair: count / (singles[pair[0]] * singles[pair[1]]) for pair, count in counts.items()}
 
 
 def count_and_merge(
-    words: Mapping[str, int],
+    words: Words,
     tokens: Sequence[str],
     vocab_size: int,
     score: Score = by_count,
@@ -40,18 +58,11 @@ def count_and_merge(
     >>> count_and_merge({chr(0) + chr(1): 3, chr(1) + chr(2): 2}, ["a", "b", "c"], vocab_size=5)
     [Merge(left='a', right='b', times=3), Merge(left='b', right='c', times=2)]
     """
-    tokens, merges, words = list(tokens), [], dict(words)
-    while len(tokens) < vocab_size:
-        singles, counts = Counter[str](), Counter[str]()
-        for word, times in words.items():
-            for piece in word:
-                singles[piece] += times
-            for pair in pairs(word):
-                counts[pair] += times
-        if not counts:
-            break
-        best = min(counts, key=lambda p: (-score(counts[p], singles[p[0]], singles[p[1]]), p))
-        left, right = tokens[ord(best[0])], tokens[ord(best[1])]
+    tokens, merges = list(tokens), []
+    while len(tokens) < vocab_size and (counts := count_pairs(words)):
+        scores = score(counts, words)
+        best = min(scores, key=lambda pair: (-scores[pair], pair))
+        left, right = (tokens[ord(piece)] for piece in best)
         merges.append(Merge(left, right, counts[best]))
         if (new := join(left, right)) not in tokens:
             tokens.append(new)

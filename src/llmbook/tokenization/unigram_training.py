@@ -113,7 +113,8 @@ def digamma(x: Floats | float) -> Floats:
     while (small := x < 7).any():
         result[small] -= 1 / x[small]
         x[small] += 1
-    return result + np.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
+    series = 1 / (12 * x**2) - 1 / (120 * x**4) + 1 / (252 * x**6) - 1 / (240 * x**8)
+    return result + np.log(x) - 1 / (2 * x) - series
 
 
 def prune(order: Ints, scores: Floats, times: Floats, words: Lattices, alone: Lattices, size: int) -> Ints:
