@@ -1,8 +1,8 @@
 """Unigram: every piece has a probability, a text is cut so that the product is largest, and rare pieces are given up.
 
 Kudo 2018 (arXiv:1804.10959), which SentencePiece made known. Here pieces are runs of bytes, so that no text is out of
-vocabulary. Training agrees with 🤗 tokenizers' on more than 99 % of words; what is left is the order in which it adds
-numbers. Left out: sampling of segmentations in training a model (subword regularization).
+vocabulary. Training finds the pieces of 🤗 tokenizers' trainer but for ties, which that breaks anew in each run. Left
+out: sampling of segmentations in training a model (subword regularization).
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ Kudo 2018, in the form that SentencePiece gave it and 🤗 tokenizers follows:
    is taken, which is smaller for rare pieces (a sparse prior; Liang and Klein 2007).
 3. **Pruning**: for each piece, how much likelihood is lost if its places are spelt by its second-best segmentation;
    the quarter with the least loss is given up. Then again from 2, down to a tenth more than was asked for.
+   A piece that goes leaves its count to those that spell it, so the total grows. By how much SentencePiece takes
+   from the size of the whole vocabulary, where the number of the spelling pieces would be meant; so do we, to agree.
 """
 
 from __future__ import annotations
@@ -130,7 +132,7 @@ def prune(order: Ints, scores: Floats, times: Floats, words: Lattices, alone: La
     itself = length <= 1  # a single character
     total = counts.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
-        after = spelt - length * np.log(total + counts * (length - 1))
+        after = spelt - length * np.log(total + counts * len(order))  # SentencePiece's, see above
         loss = counts / times.sum() * (np.log(counts / total) - after)
     used = order[(counts[order] > 0) | itself[order]]
     irreplaceable = itself[used] | (substitute[used] > scores[used])  # or never the best spelling of itself
