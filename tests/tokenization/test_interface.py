@@ -246,7 +246,8 @@ def test_a_save_that_fails_leaves_the_old_file(trained, tmp_path, monkeypatch):
     trained[BPE].save(tmp_path / "t.json")
     before = (tmp_path / "t.json").read_bytes()
 
-    def full(*args, **kwargs):
+    def full(path, text, encoding):
+        path.write_bytes(text[:100].encode())
         raise OSError("No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_text", full)

@@ -37,6 +37,11 @@ def test_one_is_the_other_read_backwards():
 
 def test_fewer_words_win_then_fewer_single_characters():
     assert both_ways("abcd", {"abc", "ab", "cd"}) == ["ab", "cd"]
+    assert both_ways("abcd", {"ab", "cd", "bcd"}) == ["ab", "cd"]  # backward: a bcd
+    assert both_ways("abcde", {"ab", "cde", "abc", "de"}) == [
+        "ab",
+        "cde",
+    ]  # forward: abc de; the backward one wins
     assert both_ways("abcd", {"abcd", "bcd"}) == ["abcd"]
 
 

@@ -16,6 +16,7 @@ from llmbook.tokenization.morphology import Affixes
         ("red", "red"),
         ("sing", "sing"),
         ("is", "is"),
+        ("hmmms", "hmmms"),
         ("", ""),
     ],
 )

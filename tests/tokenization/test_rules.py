@@ -10,6 +10,8 @@ from llmbook.tokenization import articles, at_spaces, by_rules
     ("text", "tokens"),
     [
         ("I can't.", ["I", "ca", "n't", "."]),
+        ("I can’t.", ["I", "ca", "n’t", "."]),
+        ("don' n’t", ["don", "'", "n’t"]),
         ("He’d say 'tis", ["He", "’d", "say", "'", "tis"]),
         ("3.14 or 1,000,000?", ["3.14", "or", "1,000,000", "?"]),
         ("The U.S. economy", ["The", "U.S.", "economy"]),

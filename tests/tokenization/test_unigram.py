@@ -104,6 +104,18 @@ def test_best_paths_of_all_words_are_those_of_viterbi(lattices):
     assert best == pytest.approx([sum(scores[p] for p in path) for path in paths])
 
 
+def test_of_equal_paths_all_words_take_the_one_that_viterbi_takes():
+    scores = {"a": -1.0, "aa": -2.0, "aaa": -3.0, "b": -1.0, "ab": -2.0}
+    words = ["aaaa", "abab", "aab"]
+    lattices = Lattices(words, {piece: i for i, piece in enumerate(scores)}, 3)
+    paths = [[] for _ in words]
+    for index, pieces in lattices.walk(lattices.best(np.array([*scores.values()]))[1]):
+        for word, piece in zip(index, pieces, strict=True):
+            paths[word].insert(0, [*scores][piece])
+    assert paths == [viterbi(word, scores) for word in words]
+    assert paths[0] == ["a", "aaa"]  # the longer last piece
+
+
 def test_a_piece_that_is_gone_is_in_no_path_and_dropping_its_edges_changes_nothing(lattices):
     scores, values, _ = lattices
     numbers = {piece: i for i, piece in enumerate(scores)}
@@ -233,6 +245,12 @@ def test_a_larger_vocabulary_needs_fewer_tokens_and_finds_likelier_segmentations
 def test_characters_of_the_text_that_nothing_needs_are_pieces_all_the_same():
     scores = learn_pieces({"abab": 50, "ab": 50}, 4, alphabet="abz")
     assert {"a", "b", "z"} <= set(scores) and len(scores) == 4
+
+
+def test_a_byte_that_is_no_piece_is_the_last_resort():
+    ours = Unigram({"ab": -1.0, "a": -2.0, "b": -3.0})
+    assert ours.scores["z"] == -13 and ours.vocab_size == 257
+    assert ours.pieces("abz") == ["ab", "z"]
 
 
 @pytest.mark.parametrize("scores", [{"a": math.nan}, {"a": -math.inf}, {"a": "x"}, {"": -1.0}, {"東": -1.0}])

@@ -56,8 +56,7 @@ def learn_by_hand(text: str = TEN_WORDS, n_merges: int | None = None) -> list[St
         if best is None or (n_merges is None and counts[best] < 2):
             break
         words = {word: merge_pair(pieces, best) for word, pieces in words.items()}
-        if "".join(best) not in vocabulary:
-            vocabulary.append("".join(best))
+        vocabulary.append("".join(best))
         tokens = sum(times[word] * len(pieces) for word, pieces in words.items())
         steps.append(Step(best, counts[best], counts, words, tuple(vocabulary), tokens))
     return steps

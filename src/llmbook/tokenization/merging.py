@@ -62,15 +62,11 @@ def learn_merges(
     """
     corpus = _Corpus(words)
     tokens, merges = list(tokens), []
-    numbers = {token: number for number, token in enumerate(tokens)}
     while len(tokens) < vocab_size and (pair := corpus.most_frequent(min_count)):
         left, right = tokens[ord(pair[0])], tokens[ord(pair[1])]
         merges.append(Merge(left, right, corpus.counts[pair]))
-        new = join(left, right)
-        if new not in numbers:  # a piece that was made before in another way keeps its number
-            numbers[new] = len(tokens)
-            tokens.append(new)
-        corpus.merge(pair, chr(numbers[new]))
+        corpus.merge(pair, chr(len(tokens)))
+        tokens.append(join(left, right))
     return merges
 
 

@@ -64,7 +64,6 @@ def count_and_merge(
         best = min(scores, key=lambda pair: (-scores[pair], pair))
         left, right = (tokens[ord(piece)] for piece in best)
         merges.append(Merge(left, right, counts[best]))
-        if (new := join(left, right)) not in tokens:
-            tokens.append(new)
-        words = {word.replace(best, chr(tokens.index(new))): times for word, times in words.items()}
+        words = {word.replace(best, chr(len(tokens))): times for word, times in words.items()}
+        tokens.append(join(left, right))
     return merges

@@ -124,7 +124,7 @@ def prune(order: Ints, scores: Floats, times: Floats, words: Lattices, alone: La
     counts = np.zeros(len(scores))
     for index, piece in words.walk(words.best(scores)[1]):
         np.add.at(counts, piece, times[index])
-    substitute, enters = alone.best(scores)
+    _, enters = alone.best(scores)
     length, spelt = np.zeros(len(scores)), np.zeros(len(scores))
     for index, piece in alone.walk(enters):
         length[index] += 1
@@ -135,10 +135,8 @@ def prune(order: Ints, scores: Floats, times: Floats, words: Lattices, alone: La
         after = spelt - length * np.log(total + counts * len(order))  # SentencePiece's, see above
         loss = counts / times.sum() * (np.log(counts / total) - after)
     used = order[(counts[order] > 0) | itself[order]]
-    irreplaceable = itself[used] | (substitute[used] > scores[used])  # or never the best spelling of itself
-    candidates = used[~irreplaceable]
+    kept, candidates = used[itself[used]], used[~itself[used]]
     candidates = candidates[np.argsort(-loss[candidates], kind="stable")]
-    kept = used[irreplaceable]
     return np.concatenate([kept, candidates[: max(0, size - len(kept))]])
 
 

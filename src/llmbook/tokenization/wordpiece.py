@@ -81,11 +81,8 @@ class WordPiece(Tokenizer):
         letters = alphabet(words)
         why = f"the text has {len(letters)} characters, as beginnings or continuations, beside the special tokens"
         check_vocab_size(vocab_size, len(special) + len(letters), why)
-        pieces = list(letters)
-        for merge in learn(words, [*special, *letters], vocab_size, min_count):
-            if (piece := join(merge.left, merge.right)) not in pieces:
-                pieces.append(piece)
-        return cls(pieces, special, split)
+        merges = learn(words, [*special, *letters], vocab_size, min_count)
+        return cls([*letters, *(join(merge.left, merge.right) for merge in merges)], special, split)
 
     def _encode_word(self, word: str) -> list[int]:
         """Take the longest piece that the word begins with, and again with the rest."""
