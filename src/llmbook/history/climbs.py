@@ -97,34 +97,34 @@ def _looks(climbs: Sequence[Climb]) -> dict[str, tuple[str, str]]:
     }
 
 
-def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
-    """Bits per byte against ``what`` (flops, seconds, tokens, parameters): a line per network over its budgets.
+def draw_ladder(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axes:
+    """Bits per byte against operations: a mark for what only counts, a line per network over its budgets.
 
-    Points are means over seeds, bars 95 % intervals. Trials are not drawn.
+    Points are means over seeds, bars 95 % intervals; trials are not drawn. A dashed line lies at the height of
+    ``base``, a rung that only counts. Names stand beside the marks, or right of the axes at the ends of the lines.
+    Raises ``ValueError`` when there is no such rung, or it was trained with a budget.
     """
-    from llmbook.core.show.plotting import tag, whiskers
+    from llmbook.core.show.plotting import INK, tag, whiskers
 
+    level, ends = _counted(climbs, base), {}
     for name, (color, marker) in _looks(climbs).items():
-        points = []
-        for group in by_budget(climbs, name).values():
-            bits, x = [c.bits_per_byte for c in group], float(np.mean([getattr(c, what) for c in group]))
-            points.append((x, float(np.mean(bits))))
-            if len(bits) > 1:
-                interval = intervals.seed_interval(bits)
-                whiskers(ax, x, interval.low, interval.high, color)
-        counted = name.endswith("gram")
-        ax.plot(
-            *zip(*points, strict=True),
-            marker=marker,
-            color=color,
-            markersize=7,
-            label="" if counted else name,
-        )
-        if counted:
-            tag(ax, name, points[-1], (0, -12), "center")
-    ax.legend()
+        groups = list(by_budget(climbs, name).values())
+        x = [float(np.mean([c.flops for c in group])) for group in groups]
+        bits = [[c.bits_per_byte for c in group] for group in groups]
+        means = [float(np.mean(values)) for values in bits]
+        for at, values in zip(x, bits, strict=True):
+            if len(values) > 1:
+                interval = intervals.seed_interval(values)
+                whiskers(ax, at, interval.low, interval.high, color)
+        ax.plot(x, means, marker=marker, color=color, markersize=7, label=name)
+        if name.endswith("gram"):
+            tag(ax, name, (x[-1], means[-1]))
+        else:
+            ends[name] = means[-1], color
+    ax.axhline(level, color=INK, linewidth=1.2, linestyle="--", zorder=1)
     ax.set_xscale("log")
-    ax.margins(x=0.3, y=0.1)
+    ax.margins(x=0.05, y=0.06)
+    name_ends(ax, ends)
     return ax
 
 
@@ -154,7 +154,7 @@ def draw_against(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axe
     ax.axhline(0.0, color=INK, linewidth=1.4, linestyle="--")
     ax.set_xscale("log")
     ax.margins(x=0.06, y=0.06)
-    _name_ends(ax, ends)
+    name_ends(ax, ends)
     return ax
 
 
@@ -169,7 +169,7 @@ def _counted(climbs: Sequence[Climb], name: str) -> float:
     return found[0].bits_per_byte
 
 
-def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.0) -> None:
+def name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.0) -> Axes:
     """Names right of the axes, each at the height (data, colour) where its line ends, at least ``gap`` points apart."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
@@ -182,6 +182,7 @@ def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.
         y, color = ends[name]
         ax.annotate(name, (1.0, y), xytext=(8, place - at), xycoords=ax.get_yaxis_transform(), color=color,
                     textcoords="offset points", va="center", fontweight="bold", annotation_clip=False)  # fmt: skip
+    return ax
 
 
 def spread(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:
