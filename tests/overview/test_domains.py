@@ -125,7 +125,7 @@ def test_the_picture_of_sizes_has_a_dot_per_model_and_the_line_where_tens_of_bil
     ordered = sorted(overview.MODELS, key=lambda m: m.parameters)
     at = [tuple(dot.get_offsets()[0]) for dot in ax.collections]
     assert at == [(m.parameters, i) for i, m in enumerate(ordered)] and ax.get_xscale() == "log"
-    assert [t.get_text().split("\n")[0] for t in ax.get_yticklabels()] == [m.name for m in ordered]
+    assert [t.get_text() for t in ax.get_yticklabels()] == [f"{m.name} ({m.year})" for m in ordered]
     assert [t.get_text() for t in ax.texts[: len(ordered)]] == [
         "656k",
         "109M",

@@ -105,8 +105,8 @@ def test_a_pair_counts_when_both_halves_are_right():
 
 def test_the_picture_has_a_line_per_pair_coloured_by_both_and_counts_them():
     _, (ax,) = plot.figure()
-    draw_pairs(ax, {"one": [(GOOD, GOOD), (GOOD, BAD)], "two": [(BAD, BAD)]})
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["one\n1 of 2", "two\n0 of 1"]
+    draw_pairs(ax, {"one": [(GOOD, GOOD), (GOOD, BAD)], "two\nmore": [(BAD, BAD)]})
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["one", "1 of 2", "two", "more", "0 of 1"]
     lines = [line for line in ax.lines if len(set(line.get_ydata())) == 1 and max(line.get_xdata()) != 1]
     assert [(list(line.get_xdata()), line.get_color()) for line in lines] == [
         ([2.0, 2.0], plot.BLUE), ([-1.0, 2.0], plot.ORANGE), ([-1.0, -1.0], plot.ORANGE),

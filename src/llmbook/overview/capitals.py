@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -208,7 +208,7 @@ def population_correlation(answers: Sequence[Answer], seed: int = 0) -> Correlat
 LOOKS = {
     "right": ("o", True),
     "another name": ("s", False),
-    "no name": ("X", False),
+    "no name": ("x", True),
 }  # marker, whether it is filled
 
 
@@ -248,10 +248,8 @@ def _mark(ax: Axes, verdict: str, at: tuple[float, float], size: float, label: s
 
     marker, filled = LOOKS[verdict]
     color = BLUE if verdict == "right" else ORANGE
-    ax.scatter(
-        [at[0]], [at[1]], s=size, marker=marker, edgecolor=color, facecolor=color if filled else PAPER,
-        linewidth=1.3, zorder=3, label=label or None,
-    )  # fmt: skip
+    paint: dict[str, Any] = {"color": color} if filled else {"edgecolor": color, "facecolor": PAPER}
+    ax.scatter([at[0]], [at[1]], s=size, marker=marker, linewidth=1.4, zorder=3, label=label or None, **paint)
 
 
 def draw_by_population(ax: Axes, answers: Sequence[Answer], named: Sequence[str] = ()) -> Axes:

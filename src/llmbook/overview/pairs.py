@@ -179,7 +179,10 @@ def draw_pairs(ax: Axes, results: Mapping[str, Solved]) -> Axes:
                 [low, high], [at + place] * 2, s=20, edgecolor=color, facecolor=face, linewidth=1.2, zorder=3
             )
         n_right = sum(one.bits > 0 and other.bits > 0 for one, other in pairs)
-        names[at + (len(pairs) - 1) / 2] = f"{kind}\n{n_right} of {len(pairs)}"
+        lines = [*kind.split("\n"), f"{n_right} of {len(pairs)}"]
+        middle = at + (len(pairs) - 1) / 2
+        for i, line in enumerate(lines):  # a tick each, so that every line ends at the axis in any font
+            names[middle + 1.9 * (i - (len(lines) - 1) / 2)] = line
         at += len(pairs) + 2
         ax.axhline(at - 1.5, color=INK, linewidth=0.4)
     ax.axvline(0, color=INK, linewidth=1.4)
