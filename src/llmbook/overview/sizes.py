@@ -117,12 +117,13 @@ def draw_sizes(ax: Axes) -> Axes:
     for i, m in enumerate(ordered):
         marker, color = ("D", ORANGE) if m.is_huge else ("o", BLUE)
         ax.scatter([m.parameters], [i], s=55, marker=marker, color=color, zorder=3)
-        tag(ax, short(m.parameters), (m.parameters, i), (-9, 0), "right")
+        offset, side = ((9, 0), "left") if m.is_huge else ((-9, 0), "right")  # away from the line
+        tag(ax, short(m.parameters), (m.parameters, i), offset, side)
     top = len(ordered) - 0.1
     ax.axvline(TENS_OF_BILLIONS, color=INK, linewidth=1.2, linestyle="--")
     ax.text(TENS_OF_BILLIONS * 1.4, top, "large for all", ha="left", va="center", color=ORANGE)
     ax.text(TENS_OF_BILLIONS / 1.4, top, "large for some", ha="right", va="center", color=BLUE)
-    ax.set(xscale="log", xlim=(8e3, 6e12), ylim=(-0.6, len(ordered) + 0.4))
+    ax.set(xscale="log", xlim=(8e3, 6e13), ylim=(-0.6, len(ordered) + 0.4))
     ax.set_xticks([1e6, 1e8, 1e10, 1e12], ["1M", "100M", "10B", "1T"])
     ax.set_yticks(range(len(ordered)), [f"{m.name} ({m.year})" for m in ordered])
-    return label(ax, "number of weights (M: millions, B: billions, T: trillions)")
+    return label(ax, "number of weights")
