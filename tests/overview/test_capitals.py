@@ -34,13 +34,21 @@ def test_the_table_has_many_countries_of_all_sizes_none_twice_none_with_its_capi
         assert capital.isascii() and country not in capital and capital not in country
 
 
+@torch.no_grad()
+def probability_of(lm, text, continuation):
+    """p(continuation | text), one text at a time: the product over its tokens, each given what came before it."""
+    before, after = lm.encode(text), lm.encode(continuation, start=False)
+    log_p = lm.model(torch.cat((before, after), dim=1))[0, before.shape[1] - 1 : -1].log_softmax(-1)
+    return float(log_p.gather(1, after[0, :, None]).sum().exp())
+
+
 def test_a_batch_of_answers_is_each_answer_alone(lm, answers):
     chosen = ["France", "Mongolia", "Ethiopia", "Malaysia", "Peru", "Nepal", "Slovenia"]
     by_country = {a.country: a for a in answers}
     for country in chosen:
         capital, population = COUNTRIES[country]
         question = f"The capital of {country} is"
-        alone = overview.probability_of(lm, question, f" {capital}")
+        alone = probability_of(lm, question, f" {capital}")
         a = by_country[country]
         assert a.p == pytest.approx(alone, rel=1e-3) and (a.capital, a.population) == (capital, population)
         assert a.begun == (overview.share_correct(lm, [(question, f" {capital}")]) == 1)
@@ -80,7 +88,7 @@ def test_what_stands_before_the_question_is_read_and_changes_the_answer(lm, answ
     shown = overview.ask_capitals(lm, ["Egypt", "Peru"], before=overview.EXAMPLES)
     for a in shown:
         question = f"{overview.EXAMPLES}The capital of {a.country} is"
-        assert a.p == pytest.approx(overview.probability_of(lm, question, f" {a.capital}"), rel=1e-3)
+        assert a.p == pytest.approx(probability_of(lm, question, f" {a.capital}"), rel=1e-3)
         assert a.right and not by_country[a.country].right
 
 
@@ -162,16 +170,46 @@ ROWS = [
 ]
 
 
-def test_the_picture_colours_what_would_be_written_and_sorts_by_probability():
+AFTER = [
+    Answer("A", "a", 10, 0.9, 1, True, True, " a"),
+    Answer("B", "b", 1, 0.8, 2, True, True, " b"),
+    Answer("C", "c", 5, 0.3, 1, True, True, " c"),
+    Answer("D", "d", 5, 0.5, 1, False, False, " Rome"),
+]
+
+
+def test_the_picture_has_a_line_per_country_from_alone_to_after_and_says_what_would_be_written():
     _, (ax,) = plot.figure()
-    capitals.draw_capitals(ax, ROWS)
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["B", "D", "A", "C"]
-    colours = {
-        round(bar.get_width(), 1): plot.plt.matplotlib.colors.to_hex(bar.get_facecolor())
-        for bar in ax.patches
-    }
-    assert colours[0.7] == colours[0.1] == plot.BLUE.lower() and colours[0.4] == plot.ORANGE.lower()
-    assert colours[0.2] == plot.FAINT.lower()
+    capitals.draw_capitals(ax, ROWS, AFTER)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["A", "B", "D", "C"]
+    lines, *marks = ax.collections
+    ends = [segment[:, 0].tolist() for segment in lines.get_segments()]
+    assert ends == [[0.2, 0.9], [0.7, 0.8], [0.4, 0.5], [0.1, 0.3]]
+    drawn = marks[: 2 * len(ROWS)]
+    colours = [plot.plt.matplotlib.colors.to_hex(mark.get_edgecolor()[0]).upper() for mark in drawn]
+    assert colours == [
+        {"right": plot.BLUE.upper()}.get(verdict, plot.ORANGE.upper())
+        for verdict in (
+            "no name",
+            "right",
+            "another name",
+            "right",
+            "right",
+            "right",
+            "another name",
+            "right",
+        )
+    ]
+    assert max(mark.get_sizes()[0] for mark in drawn[:4]) < min(mark.get_sizes()[0] for mark in drawn[4:])
+    assert [t.get_text() for t in ax.texts] == ["Rome …"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["right", "another name", "no name"]
+    plot.plt.close("all")
+
+
+def test_two_lists_about_different_countries_are_refused():
+    _, (ax,) = plot.figure()
+    with pytest.raises(ValueError, match="different countries"):
+        capitals.draw_capitals(ax, ROWS, AFTER[:3])
     plot.plt.close("all")
 
 

@@ -8,6 +8,7 @@ from llmbook import overview
 from llmbook.core.measure import records
 from llmbook.core.measure.intervals import seed_interval, unpaired_difference
 from llmbook.core.models.lm import LanguageModel
+from llmbook.core.show import plotting as plot
 from llmbook.history import rungs, timeline
 from llmbook.overview import domains
 from llmbook.overview.domains import Excerpt, ExcerptScore
@@ -115,3 +116,25 @@ def test_the_table_says_of_each_model_whether_it_is_deep_and_whether_it_is_huge(
     assert '<th scope="row">SmolLM2-135M (2024)</th><td>135M</td><td>2T</td><td></td>' in html
     assert '<th scope="row">GPT-2 XL (2019)</th><td>1.56B</td><td>–</td><td></td>' in html
     assert '<th scope="row">GPT-3 (2020)</th><td>175B</td><td>300B</td><td>yes</td>' in html
+    assert html.startswith("<details><summary>The same as a table")
+
+
+def test_the_picture_of_sizes_has_a_dot_per_model_and_the_line_where_tens_of_billions_begin():
+    _, (ax,) = plot.figure()
+    overview.draw_sizes(ax)
+    ordered = sorted(overview.MODELS, key=lambda m: m.parameters)
+    at = [tuple(dot.get_offsets()[0]) for dot in ax.collections]
+    assert at == [(m.parameters, i) for i, m in enumerate(ordered)] and ax.get_xscale() == "log"
+    assert [t.get_text() for t in ax.get_yticklabels()] == [f"{m.name} ({m.year})" for m in ordered]
+    assert [t.get_text() for t in ax.texts[: len(ordered)]] == [
+        "656k",
+        "109M",
+        "135M",
+        "1.56B",
+        "175B",
+        "406B",
+    ]
+    (line,) = ax.lines
+    border = line.get_xdata()[0]
+    assert all((x > border) == m.is_huge for (x, _), m in zip(at, ordered, strict=True))
+    plot.plt.close("all")

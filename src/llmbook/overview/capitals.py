@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -205,22 +205,51 @@ def population_correlation(answers: Sequence[Answer], seed: int = 0) -> Correlat
 # ------------------------------------------------------------------------------------------------- pictures
 
 
-def draw_capitals(ax: Axes, answers: Sequence[Answer]) -> Axes:
-    """A bar per country, the likeliest capital first; its colour says what the model would write."""
-    from llmbook.core.show.plotting import BLUE, FAINT, INK, ORANGE, label
+LOOKS = {
+    "right": ("o", True),
+    "another name": ("s", False),
+    "no name": ("x", True),
+}  # marker, whether it is filled
 
-    rows = sorted(answers, key=lambda a: -a.p)
-    looks = {"right": (BLUE, ""), "another name": (ORANGE, "///"), "no name": (FAINT, "")}
-    for verdict, (color, hatch) in looks.items():
-        chosen = [(i, a.p) for i, a in enumerate(rows) if a.verdict == verdict]
-        places, p = [i for i, _ in chosen], [p for _, p in chosen]
-        if chosen:  # of no bars the legend would show another colour
-            ax.barh(places, p, color=color, hatch=hatch, edgecolor=INK, linewidth=0.6, label=verdict)
+
+def draw_capitals(ax: Axes, alone: Sequence[Answer], after: Sequence[Answer]) -> Axes:
+    """A line per country, from a small mark (asked alone) to a large one (after examples), the likeliest then on top.
+
+    The shape of a mark says what the model would write there; behind a large mark that is wrong stands how that begins.
+
+    Raises ``ValueError`` when the two are not about the same countries.
+    """
+    from llmbook.core.show.plotting import FAINT, INK, label, tag
+
+    first = {a.country: a for a in alone}
+    if set(first) != {a.country for a in after}:
+        raise ValueError("the two lists name different countries; ask both times about the same ones")
+    rows = sorted(after, key=lambda a: -a.p)
+    ax.hlines(
+        range(len(rows)), [first[a.country].p for a in rows], [a.p for a in rows], color=INK, linewidth=1
+    )
+    for answers, size in (([first[a.country] for a in rows], 26), (rows, 75)):
+        for i, a in enumerate(answers):
+            _mark(ax, a.verdict, (a.p, i), size)
+    for i, a in enumerate(rows):
+        if not a.right:
+            tag(ax, f"{a.first.strip()} …", (a.p, i), (11, 0))
     ax.set_yticks(range(len(rows)), [a.country for a in rows])
     ax.invert_yaxis()
-    ax.grid(axis="y", visible=False)
-    ax.legend(title="what it would write", loc="lower right")
+    ax.grid(axis="y", color=FAINT)
+    for verdict in LOOKS:
+        _mark(ax, verdict, (float("nan"), 0), 60, label=verdict)
+    ax.legend(title="it would write", loc="lower right")
     return label(ax, "probability of the right capital")
+
+
+def _mark(ax: Axes, verdict: str, at: tuple[float, float], size: float, label: str = "") -> None:
+    from llmbook.core.show.plotting import BLUE, ORANGE, PAPER
+
+    marker, filled = LOOKS[verdict]
+    color = BLUE if verdict == "right" else ORANGE
+    paint: dict[str, Any] = {"color": color} if filled else {"edgecolor": color, "facecolor": PAPER}
+    ax.scatter([at[0]], [at[1]], s=size, marker=marker, linewidth=1.4, zorder=3, label=label or None, **paint)
 
 
 def draw_by_population(ax: Axes, answers: Sequence[Answer], named: Sequence[str] = ()) -> Axes:
@@ -239,6 +268,7 @@ def draw_by_population(ax: Axes, answers: Sequence[Answer], named: Sequence[str]
         if a.country in named:
             tag(ax, a.country, (a.population, a.p), (0, -11), "center")
     ax.set_xscale("log")
+    ax.set_xlim(0.2, 3000)
     ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     ax.set_yscale("log")
     ax.legend(title="the capital's name is", loc="lower right")
