@@ -129,6 +129,22 @@ def test_from_gpt2s_start_a_deep_stack_without_norms_keeps_its_size():
     assert 0.5 < found[-1].signal / found[0].signal < 2
 
 
+def test_profiles_give_each_seed_its_own_weights_and_all_kinds_of_a_seed_the_same_texts(monkeypatch):
+    made, read = [], []
+    real = norms.stack_of
+
+    def stack_of(kind, depth, start, **options):
+        made.append((kind, depth, start, options["seed"]))
+        return real(kind, depth, start, **options)
+
+    monkeypatch.setattr(norms, "stack_of", stack_of)
+    monkeypatch.setattr(norms, "profile", lambda model, ids: read.append(ids))
+    norms.profiles(("pre-norm", "no norm"), (2,), seeds=2, n_row=3, start="gpt2")
+    assert made == [(kind, 2, "gpt2", seed) for kind in ("pre-norm", "no norm") for seed in (0, 1)]
+    assert torch.equal(read[0], read[2]) and torch.equal(read[1], read[3])
+    assert not torch.equal(read[0], read[1]) and read[0].shape == (3, 65)
+
+
 def test_profiles_use_other_texts_and_weights_for_each_seed():
     one, two = norms.profiles(("pre-norm",), (2,), seeds=2, n_row=2)["pre-norm", 2]
     assert one != two

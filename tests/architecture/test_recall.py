@@ -218,6 +218,23 @@ def test_answers_of_one_trial_count_as_one_and_not_as_many():
         recall.trial_shares(rows[:5])
 
 
+def test_a_difference_of_two_groups_is_the_first_minus_the_second_paired_by_trial():
+    one = [answer("right", "one", trial=t) for t in range(3)] * 2
+    five = [
+        answer("right", trial=0),
+        answer("0000", trial=0),
+        answer("right", trial=1),
+        answer("0000", trial=2),
+    ]
+    found = recall.trial_difference([*five, *one], {"planted": "one"}, {"planted": "five"})
+    assert (found.mean, found.n) == (pytest.approx((0.5 + 0.0 + 1.0) / 3), 3)
+    both = {"planted": "five", "depth": 0.5}
+    assert recall.trial_difference(five + one, both, {"planted": "one"}).mean == pytest.approx(-found.mean)
+    for rows in (five[1:3] + one, five[:1] + one[:1], one):
+        with pytest.raises(ValueError, match="pairs need the same"):
+            recall.trial_difference(rows, {"planted": "one"}, {"planted": "five"})
+
+
 @pytest.mark.skipif(not RECALL.path.exists(), reason="not measured yet: llmbook artefacts make planted")
 def test_the_stored_record_is_whole_and_its_codes_are_those_of_its_trials():
     rows, about = load(RECALL, Recall)

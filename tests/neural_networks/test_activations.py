@@ -12,6 +12,7 @@ from llmbook.core.measure import records
 from llmbook.core.measure.intervals import seed_interval
 from llmbook.neural_networks import MLP, Array, gradient_survival, learning
 from llmbook.neural_networks.activations import ACTIVATIONS, GAINS, SUITS, activate
+from llmbook.neural_networks.torch_twin import torch_logits
 
 TORCH = {
     "sigmoid": torch.sigmoid,
@@ -45,6 +46,7 @@ def test_a_network_with_each_gets_torchs_gradients(name):
     F.cross_entropy(out, torch.tensor(labels)).backward()
     for p, t in zip(model.parameters(), w, strict=True):
         np.testing.assert_allclose(p.grad, t.grad.numpy(), atol=1e-12)
+    np.testing.assert_allclose(torch_logits(model, w, torch.tensor(x)).detach(), out.detach(), atol=1e-12)
 
 
 def test_an_unknown_activation_is_refused_with_the_choices():
@@ -125,6 +127,26 @@ def test_each_function_gets_the_same_rates_and_steps_its_own_start_and_no_test_a
         for *_, x, labels, _ in fits[12 * seed : 12 * seed + 12]:
             np.testing.assert_array_equal(x, bag)
             np.testing.assert_array_equal(labels, train.labels)
+
+
+def test_a_network_is_scored_on_the_articles_that_its_scores_are_called_after(monkeypatch):
+    parts = nets.split_news(0)
+    bags = [nets.bag_of_words(p.texts, n_feature=8) for p in (parts.train, parts.valid, parts.test)]
+    right = {id(bags[1]): parts.valid.labels, id(bags[2]): 0 * parts.test.labels}
+    monkeypatch.setattr(MLP, "predict", lambda self, x: right[id(x)])
+    found = learning.learn(bags, parts, "relu", 1, seed=0, lr=0.1, steps=1)
+    assert found.valid == 1.0 and found.test == (parts.test.labels == 0).mean()
+
+
+def test_each_seed_gives_all_functions_another_start_and_other_batches(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(learning, "fit", lambda model, x, y, **o: seeds.append((model.seed, o["seed"])))
+    parts = nets.split_news(0)
+    bags = [nets.bag_of_words(p.texts, n_feature=8) for p in (parts.train, parts.valid, parts.test)]
+    for seed in (0, 5):
+        for name in ("relu", "tanh"):
+            learning.learn(bags, parts, name, 1, seed, lr=0.1, steps=1)
+    assert seeds == [(0, 0), (0, 0), (5, 5), (5, 5)]
 
 
 def test_the_rate_is_chosen_on_the_validation_articles(monkeypatch):

@@ -108,6 +108,15 @@ def test_weight_decay_shrinks_all_alike_in_adamw_and_hardly_anything_in_adam():
     assert abs(shrunk(Adam, 100.0)) < 1e-6
 
 
+@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+def test_a_step_leaves_the_numbers_that_an_array_was_made_of_as_they_were(kind):
+    start = np.array([3.0, -2.0])
+    p = Array(start)
+    optimizers.ravine(p).backward()
+    kind([p], 0.1).step()
+    assert start.tolist() == [3.0, -2.0] != p.value.tolist()
+
+
 def test_memory_is_counted_in_numbers_per_parameter():
     for name, per_parameter in {"SGD": 0, "momentum": 1, "Adam": 2, "AdamW": 2}.items():
         held = memory(OPTIMIZERS[name](MLP((4, 3)).parameters(), 0.1))
@@ -170,6 +179,17 @@ def test_curves_look_at_validation_articles_and_learn_from_training_articles(mon
     assert all(set(map(bytes, x)) <= bags[0] and len(x) == 64 for x in learned)
 
 
+def test_all_rates_see_the_same_batches(monkeypatch):
+    read, real = [], MLP.layers
+    monkeypatch.setattr(MLP, "layers", lambda self, x: (read.append(np.asarray(x)), real(self, x))[1])
+    nets.rate_curves("SGD", [0.01, 0.02], steps=2, seed=3)
+    learned = [x for x in read if len(x) == 64]
+    assert len(learned) == 6
+    for one, other in zip(learned[:3], learned[3:], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(learned[0], learned[1])
+
+
 def test_steps_to_reach_are_counted_to_the_first_time():
     curve = np.array([2.0, 1.0, 0.5, 0.7, 0.4, np.inf])
     assert nets.steps_to_reach({1.0: curve}, 0.5) == {1.0: 2}
@@ -215,6 +235,9 @@ def test_an_unknown_optimizer_is_refused_with_the_choices(call):
 def test_no_rate_no_point_and_negative_steps_are_refused():
     with pytest.raises(ValueError, match="at least one rate"):
         nets.rate_curves("SGD", [])
+    with pytest.raises(ValueError, match="give a positive rate"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizers, "_one_curve", lambda *_: pytest.fail("a curve was drawn before"))
+        nets.rate_curves("SGD", [0.1, -0.1])
     with pytest.raises(ValueError, match="give two numbers"):
         descend("SGD", 0.1, 1, start=(1, 2, 3))
     with pytest.raises(ValueError, match="0 or more steps"):

@@ -69,3 +69,12 @@ def test_the_picture_holds_the_hidden_points_and_the_line(way):
     np.testing.assert_allclose(sorted(drawn.tolist()), sorted(way[-1].hidden.tolist()))
     assert left.get_xlabel() == "first input" and right.get_xlim() == (-1.25, 1.25)
     plot.plt.close("all")
+
+
+def test_the_picture_shows_the_chance_of_class_one_over_the_inputs(way, monkeypatch):
+    said = []
+    monkeypatch.setattr(plot, "boundary", lambda ax, score, points, labels: said.append(score(points)))
+    _, axes = plot.figure(2, height=2.8)
+    draw_unbend(*axes, way[-1])
+    assert ((said[0] > 0.5) == (XOR[1] == 1)).all()
+    plot.plt.close("all")

@@ -78,6 +78,7 @@ def our_embeddings(ours: Transformer, tokenizer: Any, sentences: Sequence[str]) 
     if isinstance(sentences, str) or not len(sentences):
         raise ValueError("sentences must be a non-empty list of strings, such as ['A cat.', 'A dog.']")
     batch = tokenizer(list(sentences), padding=True, truncation=True, max_length=256, return_tensors="pt")
+    batch = batch.to(ours.embed.weight.device)
     is_token = batch["attention_mask"].bool()  # (N, T)
     hidden = ours.hidden(batch["input_ids"], is_token=is_token, token_types=batch["token_type_ids"])
     kept = is_token[..., None]  # (N, T, 1)

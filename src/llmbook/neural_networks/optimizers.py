@@ -58,7 +58,8 @@ class SGD:
         """Move every parameter, then forget the gradients."""
         self.t += 1
         for p, remembered in zip(self.parameters, self.remembered, strict=True):
-            p.value += self.lr * self.direction(p, self.decayed(p), remembered)
+            # a new array: the numbers that an Array was made of stay as they were
+            p.value = np.asarray(p.value + self.lr * self.direction(p, self.decayed(p), remembered))
             p.grad = np.zeros_like(p.value)
 
 
@@ -214,13 +215,15 @@ def rate_curves(
     """Loss on the news' validation articles before each step and after the last, for each rate: lr -> (steps + 1,).
 
     All rates begin with the same weights and see the same batches. A loss that is no number any more stays infinite.
-    Raises ``ValueError`` for an unknown optimizer, no rate, or a negative number of steps.
+    Raises ``ValueError`` for an unknown optimizer, no rate or one that makes no sense, or a negative number of steps.
     """
     if not len(rates) or steps < 0:
         raise ValueError(
             f"rates are {list(rates)}, steps {steps}; give at least one rate, and 0 or more steps"
         )
     kind = _optimizer(optimizer)
+    for lr in rates:
+        kind([Array(0.0)], lr)  # refuses a rate that makes no sense before the first is tried
     return {float(lr): _one_curve(kind, lr, steps, seed, batch_size) for lr in rates}
 
 

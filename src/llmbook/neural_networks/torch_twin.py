@@ -23,7 +23,7 @@ def torch_logits(model: MLP, twin: list[torch.Tensor], x: torch.Tensor) -> torch
     for i in range(n):
         x = x @ twin[i] + twin[n + i]
         if i < n - 1 and model.activation != "none":
-            x = getattr(torch, model.activation)(x)
+            x = getattr(F, model.activation.replace(" ", "_"))(x)
     return x
 
 
