@@ -118,12 +118,13 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axes
                 whiskers(ax, at, interval.low, interval.high, color)
         ax.plot(x, means, marker=marker, color=color, markersize=7, label=name)
         if name.endswith("gram"):
-            tag(ax, name, (x[-1], means[-1]))
+            place = ((0, -12), "center") if name == base else ((8, 0), "left")  # below the line that starts there
+            tag(ax, name, (x[-1], means[-1]), *place)
         else:
             ends[name] = means[-1], color
     ax.axhline(level, color=INK, linewidth=1.2, linestyle="--", zorder=1)
     ax.set_xscale("log")
-    ax.margins(x=0.05, y=0.06)
+    ax.margins(x=0.06, y=0.08)
     name_ends(ax, ends)
     return ax
 
