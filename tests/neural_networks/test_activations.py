@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from llmbook import neural_networks as nets
 from llmbook.core.measure import records
 from llmbook.core.measure.intervals import seed_interval
+from llmbook.core.show import plotting as plot
 from llmbook.neural_networks import MLP, Array, gradient_survival, learning
 from llmbook.neural_networks.activations import ACTIVATIONS, GAINS, SUITS, activate
 from llmbook.neural_networks.torch_twin import torch_logits
@@ -163,3 +164,30 @@ def test_the_stored_runs_are_all_there_and_none_of_them_guesses_better_than_it_c
     assert all(r.lr in learning.RATES and 0 < r.test < 1 for r in rows)
     deep = {a: [r.test for r in rows if r.activation == a and r.n_hidden > 1] for a in ACTIVATIONS}
     assert max(deep["sigmoid"]) < 0.5 < min(deep["tanh"])
+
+
+@pytest.mark.parametrize("n", [100, 101])  # without and with a point at zero itself
+def test_relus_slope_is_drawn_with_a_break_and_the_others_without(n):
+    x = np.linspace(-5, 5, n)
+    curves = {name: pair for name, pair in nets.activation_curves(x).items() if name in ("relu", "tanh")}
+    _, (ax,) = plot.figure()
+    nets.draw_curves(ax, curves, x, slopes=True)
+    lines = {line.get_label(): line.get_xydata() for line in ax.lines}
+    relu = lines["relu"]
+    (gap,) = np.flatnonzero(np.isnan(relu[:, 1]))
+    assert set(relu[:gap, 1]) == {0.0} and set(relu[gap + 1 :, 1]) == {1.0}
+    assert relu[gap - 1, 0] <= 0 == relu[gap + 1, 0] and (np.diff(relu[:, 0]) >= 0).all()
+    np.testing.assert_array_equal(lines["tanh"], np.column_stack((x, curves["tanh"][1])))
+    full, empty = ax.lines[-2:]
+    assert full.get_xydata().tolist() == [[0.0, 0.0]] and empty.get_xydata().tolist() == [[0.0, 1.0]]
+    assert empty.get_markerfacecolor() == plot.PAPER != full.get_markerfacecolor()
+    plot.plt.close("all")
+
+
+def test_curves_themselves_have_no_break():
+    x = np.linspace(-5, 5, 101)
+    _, (ax,) = plot.figure()
+    nets.draw_curves(ax, {"relu": nets.activation_curves(x)["relu"]}, x)
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_ydata(), np.maximum(x, 0))
+    plot.plt.close("all")

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from llmbook import neural_networks as nets
+from llmbook.core.show import plotting as plot
 from llmbook.neural_networks import MLP, Array, cross_entropy, optimizers
 from llmbook.neural_networks.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Momentum, descend, memory
-from llmbook.neural_networks.torch_twin import torch_logits, torch_twin
+from llmbook.neural_networks.torch_twin import descend_with_torch, torch_logits, torch_twin
 
 TORCH = {
     "SGD": lambda p, lr, wd: torch.optim.SGD(p, lr=lr, weight_decay=wd),
@@ -242,3 +243,29 @@ def test_no_rate_no_point_and_negative_steps_are_refused():
         descend("SGD", 0.1, 1, start=(1, 2, 3))
     with pytest.raises(ValueError, match="0 or more steps"):
         descend("SGD", 0.1, -1)
+
+
+def test_a_walk_of_torchs_adamw_is_ours_in_the_same_valley():
+    def valley(p):
+        return (p * p * np.array([0.5, 25.0])).sum()
+
+    ours = descend("AdamW", 0.02, steps=30, start=(-3.0, 2.0), loss=valley)
+    theirs = descend_with_torch((1.0, 50.0), (-3.0, 2.0), lr=0.02, steps=30)
+    assert theirs.shape == (30, 2)
+    np.testing.assert_allclose(theirs, ours[1:], atol=1e-8)
+
+
+def test_the_picture_of_a_walk_holds_all_of_it_its_first_part_thick_and_its_start_marked():
+    walk = np.column_stack((np.linspace(-4, 0, 11), np.linspace(1, 0, 11)))
+    _, (ax,) = plot.figure()
+    nets.draw_walk(ax, walk, across=50, thick=4)
+    rest, first, start, lowest = (line.get_xydata() for line in ax.lines)
+    np.testing.assert_array_equal(first, walk[:5])
+    np.testing.assert_array_equal(rest, walk[4:])
+    assert ax.lines[1].get_linewidth() > ax.lines[0].get_linewidth()
+    assert start.tolist() == [[-4, 1]] and lowest.tolist() == [[0, 0]]
+    (levels,) = ax.collections
+    for level, path in zip(levels.levels, levels.get_paths(), strict=True):
+        x, y = path.vertices.T
+        np.testing.assert_allclose((x**2 + 50 * y**2) / 2, level, rtol=0.2)
+    plot.plt.close("all")

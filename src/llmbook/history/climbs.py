@@ -118,7 +118,9 @@ def draw_ladder(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axes
                 whiskers(ax, at, interval.low, interval.high, color)
         ax.plot(x, means, marker=marker, color=color, markersize=7, label=name)
         if name.endswith("gram"):
-            place = ((0, -12), "center") if name == base else ((8, 0), "left")  # below the line that starts there
+            place = (
+                ((0, -12), "center") if name == base else ((8, 0), "left")
+            )  # below the line that starts there
             tag(ax, name, (x[-1], means[-1]), *place)
         else:
             ends[name] = means[-1], color
