@@ -95,6 +95,8 @@ def test_what_stands_before_the_question_is_read_and_changes_the_answer(lm, answ
 def test_no_example_is_among_the_twenty():
     assert not set(overview.SHOWN) & set(TWENTY)
     assert all(f"{c} is {COUNTRIES[c][0]}." in overview.EXAMPLES for c in overview.SHOWN)
+    assert not any(f"{c} is {COUNTRIES[c][0]}." in overview.WRONG_EXAMPLES for c in overview.SHOWN)
+    assert sorted(overview.WRONG_EXAMPLES.split()) == sorted(overview.EXAMPLES.split())  # the same words
 
 
 def test_the_verdict_tells_a_name_from_another_sentence(lm, answers):

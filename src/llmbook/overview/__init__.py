@@ -8,6 +8,7 @@ from llmbook.overview.capitals import (
     EXAMPLES,
     SHOWN,
     TWENTY,
+    WRONG_EXAMPLES,
     ask_capitals,
     draw_by_population,
     draw_capitals,
@@ -15,13 +16,12 @@ from llmbook.overview.capitals import (
     share_right,
 )
 from llmbook.overview.domains import EXCERPTS, ExcerptScore, by_domain, difference, excerpts, score_excerpts
-from llmbook.overview.pairs import ANSWERED, PAIRS, both_right, choose, draw_pairs
+from llmbook.overview.pairs import PAIRS, SOLVED_SUMS, WRONG_SUMS, both_right, choose, draw_pairs
 from llmbook.overview.questions import FORMS, SENTENCES, share_correct, shuffled
 from llmbook.overview.sizes import MODELS, draw_sizes, table_of_sizes
 from llmbook.overview.temperature import TEMPERATURES, at_temperatures, draw_heated
 
 __all__ = [
-    "ANSWERED",
     "CAPITALS",
     "COUNTRIES",
     "EXAMPLES",
@@ -31,8 +31,11 @@ __all__ = [
     "PAIRS",
     "SENTENCES",
     "SHOWN",
+    "SOLVED_SUMS",
     "TEMPERATURES",
     "TWENTY",
+    "WRONG_EXAMPLES",
+    "WRONG_SUMS",
     "ExcerptScore",
     "LanguageModel",
     "ask_capitals",

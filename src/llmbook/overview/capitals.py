@@ -61,6 +61,10 @@ TWENTY = (
 CAPITALS = [(f"The capital of {country} is", f" {COUNTRIES[country][0]}") for country in TWENTY]
 SHOWN = ("Germany", "Portugal", "India")  # none of them among the twenty
 EXAMPLES = "".join(f"The capital of {country} is {COUNTRIES[country][0]}.\n" for country in SHOWN)
+WRONG_EXAMPLES = "".join(  # the same countries, each with the capital of the next
+    f"The capital of {country} is {COUNTRIES[other][0]}.\n"
+    for country, other in zip(SHOWN, (*SHOWN[1:], SHOWN[0]), strict=True)
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Answer:
     """What the model says of one country: p(capital | question), and what it writes if it always takes the likeliest.
 
     ``right``: that it writes the capital's name, all ``n_token`` tokens of it (whose probabilities make ``p``);
-    ``begun``: that its first token is the name's first, which for " K" of Kathmandu says little. ``first`` is the
+    ``begun``: that its first token is the name's first, which for " Kath" of Kathmandu does not say the rest. ``first`` is the
     likeliest first token. ``population`` is in millions.
     """
 

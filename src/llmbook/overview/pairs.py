@@ -1,13 +1,13 @@
 """What one guess can ask for: two prompts that differ in one thing, and the right next word of each.
 
 The next word may hang on grammar, on a fact, on a sum, or on what a text has just said. Prompts come in pairs, and what
-is right after the one is wrong after the other (minimal pairs: Linzen et al. 2016, arXiv:1611.01368; Warstadt et al.
-2020, arXiv:1912.00582; in Winograd's schema: Levesque et al. 2012). So whoever always prefers one of the two words,
+is right after the one is wrong after the other (Winograd's schema: Levesque et al. 2012; prompts about keys: Linzen et
+al. 2016, arXiv:1611.01368). So whoever always prefers one of the two words,
 whatever stands before it, is right once in every pair, and never twice.
 
 Every answer is one token of SmolLM2; of another model's the first token counts.
 
-Left out on purpose: enough pairs for a benchmark (BLiMP has 67,000), and prompts tuned until a model succeeds.
+Left out on purpose: enough pairs for a benchmark (BLiMP, Warstadt et al. 2020, has 67,000), and prompts tuned until a model succeeds.
 """
 
 from __future__ import annotations
@@ -85,13 +85,9 @@ PAIRS: dict[str, tuple[tuple[Half, Half], ...]] = {
         _swapped("A won the match and B lost it. The winner was"),
     ),
 }  # fmt: skip
-# Three answered prompts of a kind, to put in front; none of them is a prompt of PAIRS, nor the same sum turned round.
-ANSWERED = {
-    "sums": "1 + 1 = 2\n2 + 5 = 7\n4 + 4 = 8\n",
-    "who did what": "Mary lent Paul a book. Now the book is with Paul.\n"
-    "Paul took a pen from Mary. Now the pen is with Paul.\n"
-    "Paul sat inside and Mary sat outside. Outside sat Mary.\n",
-}
+# To put in front: three solved sums (none of PAIRS, nor one turned round), and the same three with wrong answers.
+SOLVED_SUMS = "1 + 1 = 2\n2 + 5 = 7\n4 + 4 = 8\n"
+WRONG_SUMS = "1 + 1 = 7\n2 + 5 = 4\n4 + 4 = 2\n"
 
 
 @dataclass(frozen=True)
