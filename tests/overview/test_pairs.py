@@ -38,9 +38,6 @@ def test_the_sums_are_right_and_those_put_in_front_are_others():
     assert all(int(a) + int(b) == int(c) for ((a, b, c),) in asked)
     assert all(int(a) + int(b) == int(c) for a, b, c in shown)
     assert [s[:2] for s in wrong] == [s[:2] for s in shown]
-    assert sorted(s[2] for s in wrong) == sorted(
-        s[2] for s in shown
-    )  # the same answers, none where it belongs
     assert not any(int(a) + int(b) == int(c) for a, b, c in wrong)
     assert not {frozenset(s[:2]) for s in shown} & {frozenset(s[:2]) for (s,) in asked}
 

@@ -72,7 +72,7 @@ class Answer:
     """What the model says of one country: p(capital | question), and what it writes if it always takes the likeliest.
 
     ``right``: that it writes the capital's name, all ``n_token`` tokens of it (whose probabilities make ``p``);
-    ``begun``: that its first token is the name's first, which for " Kath" of Kathmandu does not say the rest. ``first`` is the
+    ``begun``: that its first token is the name's first, of which " Kath" does not yet say Kathmandu. ``first`` is the
     likeliest first token. ``population`` is in millions.
     """
 

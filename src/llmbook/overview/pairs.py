@@ -7,7 +7,8 @@ whatever stands before it, is right once in every pair, and never twice.
 
 Every answer is one token of SmolLM2; of another model's the first token counts.
 
-Left out on purpose: enough pairs for a benchmark (BLiMP, Warstadt et al. 2020, has 67,000), and prompts tuned until a model succeeds.
+Left out on purpose: enough pairs for a benchmark (BLiMP has 67,000: Warstadt et al. 2020, arXiv:1912.00582), and
+prompts tuned until a model succeeds.
 """
 
 from __future__ import annotations
