@@ -50,6 +50,40 @@ def test_bytes_are_counted_in_utf8(lm):
     assert score.n_byte == len(text.removeprefix("They").encode()) == len(text) - 4 + 2
 
 
+@pytest.mark.parametrize("text", ["東京は日本の首都です", "Ελλάδα και ῥόδον", "I am happy 🙃🙂 and you"])
+def test_every_byte_is_counted_once_also_where_the_context_ends_inside_a_character(lm, text):
+    ids, whole = lm.encode(text)[0].tolist(), text.encode()
+    inside = 0
+    for n in range(1, len(ids)):
+        (score,) = overview.score_excerpts(lm, [Excerpt("news", "x", text)], n)
+        read, scored = whole[: -score.n_byte], whole[-score.n_byte :]
+        assert lm.tokenizer.decode(ids[:n]) == read.decode(errors="replace")
+        assert lm.tokenizer.decode(ids[n:]) == scored.decode(errors="replace")
+        inside += (read + scored).decode() != read.decode(errors="replace") + scored.decode(errors="replace")
+    assert inside
+
+
+def test_an_excerpt_begins_at_any_line_and_not_always_at_the_first(lm):
+    texts = dict(domains.works("plays"))
+    begins = [texts[e.title].index(e.text) for e in overview.excerpts(lm, "plays", n=6, n_token=40)]
+    assert len(set(begins)) == 6 and 0 not in begins
+
+
+def test_the_measurement_draws_from_every_domain_what_its_configuration_says_and_scores_that(monkeypatch):
+    monkeypatch.setattr(domains.LanguageModel, "load", lambda device: ("model", str(device)))
+    monkeypatch.setattr(domains, "excerpts", lambda *given: given)
+    monkeypatch.setattr(domains, "score_excerpts", lambda *given: [given])
+    lm = ("model", "cpu")
+    expected = [(lm, (lm, domain, 7, 50, 3), 9) for domain in domains.DOMAINS]
+    assert list(domains.measure(n=7, n_token=50, n_context=9, seed=3, device="cpu")) == expected
+
+
+def test_no_excerpt_and_an_excerpt_of_no_token_are_refused(lm):
+    for n, n_token in ((0, 20), (-1, 20), (3, 0)):
+        with pytest.raises(ValueError, match=f"n is {n}, n_token {n_token}; give at least 1"):
+            overview.excerpts(lm, "plays", n=n, n_token=n_token)
+
+
 def test_excerpts_of_different_length_and_no_room_for_a_score_are_refused(lm):
     short, long = (Excerpt("news", "x", s) for s in ("Two words here", "These are more words than that"))
     for chosen, n_context in (([short, long], 1), ([short], 0), ([short], 99), ([], 1)):
