@@ -31,9 +31,8 @@ def probability_of(lm: LanguageModel, text: str, continuation: str) -> float:
         raise ValueError(f"text is {text!r}, continuation {continuation!r}; neither may be empty")
     before, after = lm.encode(text), lm.encode(continuation, start=False)
     ids = torch.cat((before, after), dim=1)  # (1, T)
-    log_p = lm.model(ids)[0, before.shape[1] - 1 : -1].log_softmax(
-        -1
-    )  # one row per token of the continuation
+    # one row per token of the continuation; a half-precision model's logits still make a float32 distribution
+    log_p = lm.model(ids)[0, before.shape[1] - 1 : -1].float().log_softmax(-1)
     return float(log_p.gather(1, after[0, :, None]).sum().exp())
 
 

@@ -96,18 +96,26 @@ def at_temperatures(
 ) -> dict[str, Heated]:
     """What comes after ``text`` at each temperature ("0.2" -> ...), from one run of the model.
 
-    Raises ``ValueError`` for no temperature, or one that is not positive.
+    Raises ``ValueError`` for no temperature, or one that is not positive, and for ``k`` tokens of fewer.
     """
     if not len(temperatures):
         raise ValueError("give at least one temperature")
+    if not 1 <= k <= lm.model.vocab_size:
+        raise ValueError(f"k is {k}; give 1 to {lm.model.vocab_size}, the size of the vocabulary")
     p, found = lm.next_probabilities(text), {}
     likeliest = p.topk(k).indices
-    names = [repr(lm.tokenizer.decode([i])) for i in likeliest.tolist()]
+    names = _names(lm, likeliest.tolist())
     for t in temperatures:
         hot = reheat(p, t)
         top = dict(zip(names, hot[likeliest].tolist(), strict=True))
         found[f"{t:g}"] = Heated(t, top, entropy(hot), top_p, *nucleus(hot, top_p))
     return found
+
+
+def _names(lm: LanguageModel, ids: Sequence[int]) -> list[str]:
+    """Each token as text; with its number where another has the same, as parts of a character have: all are U+FFFD."""
+    spelled = [repr(lm.tokenizer.decode([i])) for i in ids]
+    return [s if spelled.count(s) == 1 else f"{s} #{i}" for s, i in zip(spelled, ids, strict=True)]
 
 
 def draw_heated(ax: Axes, heated: Heated) -> Axes:
