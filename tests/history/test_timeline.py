@@ -180,6 +180,16 @@ def test_six_n_d_gives_the_training_compute_the_authors_published(name, flops):
     assert milestone(name).flops == pytest.approx(flops, rel=0.01)
 
 
+def test_a_mixture_of_experts_pays_for_its_active_parameters_alone():
+    rows = [row for row in WITH_CONFIG if row.kind == "moe" and row.tokens_seen]
+    assert len(rows) > 1
+    for row in rows:
+        assert (
+            row.flops == pytest.approx(6 * row.active * row.tokens_seen, rel=0.1)
+            and row.active < row.size / 2
+        )
+
+
 def test_n_gram_tables_get_no_training_compute():
     assert milestone("Stupid Backoff").tokens_seen and milestone("Stupid Backoff").flops is None
 

@@ -61,6 +61,10 @@ def test_a_vector_put_beside_another_is_its_nearest(corpus):
     assert len(partner) == 2 * len(vectors.PAIRS) and {(r.seed, r.trained) for r in rows} == {(5, True)}
     assert partner[" she", " he"].rank == partner[" he", " she"].rank == 1
     assert partner[" she", " he"].cosine == pytest.approx(1.0)
+    like = vectors.matches(corpus)
+    pairs = [r for r in rows if r.what != "nearest"]
+    for partner_row, match in zip(pairs[::2], pairs[1::2], strict=True):
+        assert (match.what, match.word, match.other) == ("match", partner_row.word, like[partner_row.other])
     first = vectors.nearest(rows, " she", seed=5)
     assert (
         len(first) == 5
