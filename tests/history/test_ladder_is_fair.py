@@ -308,6 +308,15 @@ def test_the_tokenizer_and_the_models_learn_from_the_training_plays_alone(fictio
     assert learned and set("".join(learned)) <= {*LETTERS["train"], "Ċ"}  # the last one writes a new line
 
 
+def test_a_letter_of_two_bytes_counts_as_two(monkeypatch):
+    monkeypatch.setattr(corpora, "plays", lambda split="train": [corpora.Document(split, "naïve café " * 30)])
+    plays.text.cache_clear()
+    corpus = plays.text(vocab_size=300, unseen_chars=60)
+    plays.text.cache_clear()
+    spelled, first = corpus.decode(corpus.unseen.tolist()), corpus.decode(corpus.unseen[:1].tolist())
+    assert corpus.unseen_bytes == len(spelled.encode()) - len(first.encode()) > len(spelled)
+
+
 def test_scores_are_of_the_test_plays_unless_choices_are_being_made(fictional):
     corpus = plays.text(vocab_size=300, unseen_chars=50)
     assert set(corpus.decode(corpus.unseen.tolist())) - {"\n"} == set(LETTERS["test"])

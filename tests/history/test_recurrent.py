@@ -152,6 +152,12 @@ def test_gradient_by_distance_of_another_precision_is_that_of_float32(kind, dtyp
     assert found == pytest.approx(expected, rel=1e-4 if dtype == torch.float64 else 0.1)
 
 
+def test_gradient_by_distance_of_a_batch_is_the_mean_of_its_rows() -> None:
+    model, ids = RecurrentLM("gru", 11, n_embd=4, n_hidden=6), torch.randint(11, (5, 7))
+    alone = [gradient_by_distance(model, row[None]) for row in ids]
+    assert gradient_by_distance(model, ids) == pytest.approx(sum(alone) / 5, rel=1e-4)
+
+
 def test_gradient_by_distance_shrinks_geometrically_in_a_contracting_network() -> None:
     model = RecurrentLM("rnn", 11, n_embd=5, n_hidden=8)
     with torch.no_grad():

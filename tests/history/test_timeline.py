@@ -116,6 +116,7 @@ def test_the_kind_of_a_row_is_the_family_of_its_config(row):
 def test_the_published_size_is_the_computed_size_rounded(row):
     """Within one unit of the last digit given: figures are rounded or cut off, rarely said which."""
     assert abs(row.computed - row.parameters) <= unit(row.parameters)
+    assert row.size == row.computed  # which is exact
 
 
 @pytest.mark.parametrize("row", [row for row in WITH_CONFIG if row.kind == "moe"], ids=lambda row: row.name)

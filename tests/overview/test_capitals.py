@@ -79,7 +79,7 @@ def test_larger_countries_are_not_plainly_better_known(answers):
 
 def test_what_stands_before_the_question_is_read_and_changes_the_answer(lm, answers):
     by_country = {a.country: a for a in answers}
-    shown = overview.ask_capitals(lm, ["Egypt", "Peru"], before=overview.EXAMPLES)
+    shown = overview.ask_capitals(lm, ["Egypt", "Peru"], before=overview.EXAMPLES, batch_size=1)
     for a in shown:
         question = f"{overview.EXAMPLES}The capital of {a.country} is"
         assert a.p == pytest.approx(overview.probability_of(lm, question, f" {a.capital}"), rel=1e-3)

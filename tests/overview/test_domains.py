@@ -7,9 +7,11 @@ import pytest
 from llmbook import overview
 from llmbook.core.measure import records
 from llmbook.core.measure.intervals import seed_interval, unpaired_difference
+from llmbook.core.models.config import Config
 from llmbook.core.models.lm import LanguageModel
+from llmbook.core.text import corpora
 from llmbook.history import rungs, timeline
-from llmbook.overview import domains
+from llmbook.overview import domains, sizes
 from llmbook.overview.domains import Excerpt, ExcerptScore
 
 
@@ -61,6 +63,22 @@ def test_every_byte_is_counted_once_also_where_the_context_ends_inside_a_charact
         assert lm.tokenizer.decode(ids[n:]) == scored.decode(errors="replace")
         inside += (read + scored).decode() != read.decode(errors="replace") + scored.decode(errors="replace")
     assert inside
+
+
+def test_no_play_and_no_article_comes_twice():
+    for domain in ("plays", "news"):
+        texts = [text for _, text in domains.works(domain)]
+        assert len(set(texts)) == len(texts) >= 30
+    assert len(corpora.news()) > len(texts)  # of the articles some do
+
+
+@pytest.mark.parametrize("domain", domains.DOMAINS)
+def test_no_two_excerpts_that_the_record_scores_share_a_line(lm, domain):
+    """Topics of the manual are parts of others ("with" is in "compound"), so that other topics are not enough."""
+    config = overview.EXCERPTS.config
+    chosen = overview.excerpts(lm, domain, config["n"], config["n_token"], config["seed"])
+    lines = [line for e in chosen for line in {x for x in e.text.split("\n") if len(x) > 20}]
+    assert len(set(lines)) == len(lines) > len(chosen)
 
 
 def test_an_excerpt_begins_at_any_line_and_not_always_at_the_first(lm):
@@ -139,6 +157,12 @@ def test_the_books_own_model_is_that_of_the_ladder_and_smollm2_the_one_that_runs
     rung = next(r for r in rungs.RUNGS if (r.name, r.size) == ("Transformer", "2 layers")).make(1024)
     assert by_name["this book's Transformer"].parameters == sum(p.numel() for p in rung.parameters())
     assert by_name["SmolLM2-135M"].parameters == sum(p.numel() for p in lm.model.parameters())
+
+
+@pytest.mark.parametrize(("n_layer", "is_huge"), [(30, False), (33, True)])
+def test_huge_begins_at_ten_billion_parameters(n_layer, is_huge):
+    made = sizes.Model("made", 2020, Config(50_000, 1024, n_layer=n_layer, n_head=40, n_embd=5120), None, "")
+    assert abs(made.parameters - 10**10) < 8e8 and made.is_huge is is_huge
 
 
 def test_the_table_says_of_each_model_whether_it_is_deep_and_whether_it_is_huge():
