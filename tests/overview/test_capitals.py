@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
+from itertools import permutations
 
 import pytest
 import torch
@@ -85,7 +87,7 @@ def test_larger_countries_are_not_plainly_better_known(answers):
 
 def test_what_stands_before_the_question_is_read_and_changes_the_answer(lm, answers):
     by_country = {a.country: a for a in answers}
-    shown = overview.ask_capitals(lm, ["Egypt", "Peru"], before=overview.EXAMPLES)
+    shown = overview.ask_capitals(lm, ["Egypt", "Peru"], before=overview.EXAMPLES, batch_size=1)
     for a in shown:
         question = f"{overview.EXAMPLES}The capital of {a.country} is"
         assert a.p == pytest.approx(probability_of(lm, question, f" {a.capital}"), rel=1e-3)
@@ -112,6 +114,12 @@ def test_the_verdict_tells_a_name_from_another_sentence(lm, answers):
 def test_countries_that_are_not_in_the_table_are_refused(countries):
     with pytest.raises(ValueError, match=r"give a list of names|is known here"):
         overview.ask_capitals(None, countries)
+
+
+def test_a_batch_of_no_country_is_refused():
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"batch_size is {size}; give at least 1"):
+            overview.ask_capitals(None, ["France"], batch_size=size)
 
 
 # ---------------------------------------------------------------------------------------------- statistics
@@ -150,11 +158,33 @@ def _noise():
     return [rng.gauss(0, 5) for _ in range(40)]
 
 
+def test_chance_is_the_share_of_all_orders_that_are_as_far_from_none_in_either_direction():
+    x = [1, 2, 3, 4, 5]
+    for y in ([2, 1, 4, 3, 5], [4, 5, 2, 3, 1]):
+        value = rank_correlation(x, y)
+        exact = [abs(rank_correlation(x, other)) >= abs(value) - 1e-9 for other in permutations(y)]
+        found = correlation(x, y, n_resamples=2000).p_chance
+        assert found == pytest.approx(sum(exact) / len(exact), abs=0.03)  # three standard errors
+
+
+def test_chance_stays_a_share_where_resamples_of_equal_values_have_to_be_drawn_again():
+    assert correlation([0, 0, 0, 0, 1], [0, 1, 1, 1, 1], n_resamples=200).p_chance == 1.0
+
+
+def test_the_interval_of_no_correlation_is_as_wide_as_95_percent_of_its_standard_error():
+    rng = random.Random(0)
+    x, y = ([rng.random() for _ in range(100)] for _ in range(2))
+    found = correlation(x, y, n_resamples=1000)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 / 99**0.5, rel=0.1)  # 90 percent: 16 % less
+
+
 def test_statistics_of_too_few_or_unequal_lists_are_refused():
     with pytest.raises(ValueError, match="two lists of one length"):
         rank_correlation([1], [1])
     with pytest.raises(ValueError, match="two lists of one length"):
         rank_correlation([1, 2], [1, 2, 3])
+    with pytest.raises(ValueError, match="a value is nan"):
+        rank_correlation([1, math.nan, 3], [1, 2, 3])
     with pytest.raises(ValueError, match="all values of a list are equal"):
         rank_correlation([1, 1], [1, 2])
     with pytest.raises(ValueError, match="at least 5 pairs"):
@@ -219,5 +249,8 @@ def test_population_against_probability_names_the_countries_asked_for():
     _, (ax,) = plot.figure()
     capitals.draw_by_population(ax, ROWS, named=["B"])
     assert [t.get_text() for t in ax.texts] == ["B"] and ax.get_xscale() == ax.get_yscale() == "log"
-    assert sum(len(c.get_offsets()) for c in ax.collections) == 4
+    one, several = ax.collections
+    assert one.get_offsets().tolist() == [[a.population, a.p] for a in ROWS if a.n_token == 1]
+    assert several.get_offsets().tolist() == [[a.population, a.p] for a in ROWS if a.n_token > 1]
+    assert len(one.get_facecolor()) and not len(several.get_facecolor())  # hollow
     plot.plt.close("all")

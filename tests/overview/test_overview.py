@@ -105,6 +105,17 @@ def test_a_start_mark_stands_before_the_text_and_nowhere_else():
     assert lm.bits_per_byte("ab") == pytest.approx(float(lm.surprise("ab").sum()) / 2)
 
 
+def test_tokens_that_are_written_alike_are_listed_each_by_itself_and_the_rest_is_the_rest():
+    """Parts of a character all read U+FFFD; of this model's tokens half are such."""
+    lm = lm_with_a_start_mark()
+    hot = overview.at_temperatures(lm, "ab", [0.7, 1.0], k=60)
+    mass = float(lm.next_probabilities("ab").topk(60).values.sum())
+    assert all(len(h.top) == 60 for h in hot.values()) and hot[1.0].rest == pytest.approx(1 - mass, abs=1e-5)
+    assert list(hot["1"].top) == list(hot[0.7].top)
+    with pytest.raises(ValueError, match=f"k is 999; give 1 to {lm.model.vocab_size}"):
+        overview.at_temperatures(lm, "ab", [1.0], k=999)
+
+
 def test_bits_per_byte_of_a_single_token_says_that_there_is_nothing_to_measure(lm):
     with pytest.raises(ValueError, match="single token"):
         lm.bits_per_byte(" Paris")

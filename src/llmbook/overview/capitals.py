@@ -11,6 +11,7 @@ other (Mexico City), and a better measure of fame than population, such as how m
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -99,8 +100,10 @@ def ask_capitals(
 ) -> list[Answer]:
     """The model's answer for each country, in batches; ``before``: a text in front of every question.
 
-    Raises ``ValueError`` for no country, or one that is not in ``COUNTRIES``.
+    Raises ``ValueError`` for no country, or one that is not in ``COUNTRIES``, and for a batch of none.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; give at least 1")
     if isinstance(countries, str) or not countries:
         raise ValueError(f"countries is {countries!r}; give a list of names, at least one")
     if unknown := [c for c in countries if c not in COUNTRIES]:
@@ -143,10 +146,12 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     >>> rank_correlation([1, 2, 3, 4], [10, 100, 1000, 5]), round(rank_correlation([1, 2, 2], [1, 2, 3]), 3)
     (-0.2, 0.866)
 
-    Raises ``ValueError`` for lists of different or too small length, and where all values of one are equal.
+    Raises ``ValueError`` for lists of different or too small length, for nan, and where all values of one are equal.
     """
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"{len(x)} and {len(y)} values; give two lists of one length, at least 2")
+    if any(map(math.isnan, (*x, *y))):
+        raise ValueError("a value is nan, which has no rank; leave its pair out, and say so")
     a, b = _ranks(x), _ranks(y)
     a, b = a - a.mean(), b - b.mean()
     if not a.any() or not b.any():
@@ -192,8 +197,9 @@ def correlation(
     while len(drawn) < n_resamples:
         rows = rng.choices(range(n), k=n)
         one, other = [x[i] for i in rows], [y[i] for i in rows]
-        if len(set(one)) > 1 and len(set(other)) > 1:
-            drawn.append(rank_correlation(one, other))
+        if len(set(one)) < 2 or len(set(other)) < 2:
+            continue  # no order to compare; neither counted in the interval nor matched by a re-pairing
+        drawn.append(rank_correlation(one, other))
         as_far += abs(rank_correlation(x, rng.sample(list(y), n))) >= abs(value) - 1e-12
     low, high = (
         torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double()).tolist()

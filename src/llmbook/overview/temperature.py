@@ -60,16 +60,24 @@ def at_temperatures(
 ) -> dict[float, Heated]:
     """What comes after ``text`` at each temperature (0.1 -> ...), from one run of the model.
 
-    Raises ``ValueError`` for no temperature, or one that is not positive.
+    Raises ``ValueError`` for no temperature, or one that is not positive, and for ``k`` tokens of fewer.
     """
     if not len(temperatures):
         raise ValueError("give at least one temperature")
+    if not 1 <= k <= lm.model.vocab_size:
+        raise ValueError(f"k is {k}; give 1 to {lm.model.vocab_size}, the size of the vocabulary")
     p = lm.next_probabilities(text)
     likeliest = p.topk(k).indices
-    names = [repr(lm.tokenizer.decode([i])) for i in likeliest.tolist()]
+    names = _names(lm, likeliest.tolist())
     return {
         t: Heated(t, dict(zip(names, reheat(p, t)[likeliest].tolist(), strict=True))) for t in temperatures
     }
+
+
+def _names(lm: LanguageModel, ids: Sequence[int]) -> list[str]:
+    """Each token as text; with its number where another has the same, as parts of a character have: all are U+FFFD."""
+    spelled = [repr(lm.tokenizer.decode([i])) for i in ids]
+    return [s if spelled.count(s) == 1 else f"{s} #{i}" for s, i in zip(spelled, ids, strict=True)]
 
 
 def draw_heated(ax: Axes, heated: Heated, sample: str = "") -> Axes:
