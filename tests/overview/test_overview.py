@@ -111,7 +111,7 @@ def test_tokens_that_are_written_alike_are_listed_each_by_itself_and_the_rest_is
     hot = overview.at_temperatures(lm, "ab", [0.7, 1.0], k=60)
     mass = float(lm.next_probabilities("ab").topk(60).values.sum())
     assert all(len(h.top) == 60 for h in hot.values()) and hot[1.0].rest == pytest.approx(1 - mass, abs=1e-5)
-    assert list(hot["1"].top) == list(hot[0.7].top)
+    assert list(hot[1.0].top) == list(hot[0.7].top)
     with pytest.raises(ValueError, match=f"k is 999; give 1 to {lm.model.vocab_size}"):
         overview.at_temperatures(lm, "ab", [1.0], k=999)
 
