@@ -129,7 +129,12 @@ def _paint(color: str) -> list[dict[str, Any]]:
     """Paper, so that lines below do not shine through, and on it a pale area with a line of the same colour."""
     layer = {"zorder": _LAYERS["part"]}
     return [
-        {"facecolor": PAPER, "linewidth": 0, **layer},
+        {
+            "facecolor": PAPER,
+            "linewidth": 0,
+            "gid": "under",
+            **layer,
+        },  # by this name it is no panel's background
         {"facecolor": to_rgba(color, 0.15), "edgecolor": color, "linewidth": 1.4, **layer},
     ]
 
