@@ -235,8 +235,8 @@ def measure(contexts: Sequence[int], trials: int, device: str = "auto") -> Itera
 RECALL = Record(  # rows of Recall
     "planted",
     measure,
-    {"contexts": [256, 1024, 2048], "trials": 6, "device": "cpu"},
-    seconds=400,
+    {"contexts": [256, 1024, 2048], "trials": 30, "device": "cpu"},
+    seconds=2100,
     path=Path(__file__).parent / "data" / "planted.json",
 )
 ARTEFACTS = (RECALL,)
