@@ -12,6 +12,7 @@ from llmbook.architecture import norms
 from llmbook.architecture.norms import KINDS, NORMS, NormRun
 from llmbook.core.measure.records import load
 from llmbook.core.models.transformer import Context
+from llmbook.core.show.plotting import figure
 from llmbook.core.text import corpora, tokens
 
 IDS = torch.randint(256, (2, 17), generator=torch.Generator().manual_seed(0))
@@ -219,3 +220,11 @@ def test_the_stored_record_holds_every_run():
     per_seed = 2 * len(about["rates"]) * len(about["warmups"]) + len(KINDS) - 2 + len(norms.STARTED_TWICE)
     assert len(runs) == len(seen) == about["seeds"] * per_seed
     assert {r.kind for r in runs} == set(KINDS) and {r.n_layer for r in runs} == {about["n_layer"]}
+
+
+def test_a_line_is_the_mean_over_seeds_of_one_field():
+    _, (ax,) = figure()
+    seeds = [[norms.Layer(i, s + i, 0.0, 0.0, 0.0) for i in range(3)] for s in (0.0, 2.0)]
+    norms.draw_by_layer(ax, {"a": seeds, "b": seeds[:1]}, "signal")
+    assert [list(line.get_ydata()) for line in ax.lines] == [[1, 2, 3], [0, 1, 2]]
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 3] and ax.get_ylabel() == "size of the vectors"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from letters import byte_lm
@@ -11,6 +13,7 @@ from llmbook.architecture.recall import RECALL, Fact, Recall
 from llmbook.core.measure.records import load
 from llmbook.core.models.generation import generate
 from llmbook.core.models.transformer import Transformer
+from llmbook.core.show.plotting import figure
 
 TEXT = "".join(chr(97 + (i * i + i // 7) % 26) for i in range(3000))
 IDS = torch.tensor(list(TEXT.encode()))
@@ -245,3 +248,31 @@ def test_the_stored_record_is_whole_and_its_codes_are_those_of_its_trials():
         assert row.code in codes and (row.said in codes or not row.exact)
     found = recall.shares(rows, "planted")
     assert found["none",].high < found["one",].low  # the code comes from the text
+
+
+def test_the_figure_has_the_share_found_at_each_depth_with_its_interval():
+    facts = recall.draw_facts(torch.Generator().manual_seed(0))
+    rows = [
+        Recall(
+            "one",
+            "plays",
+            0,
+            256,
+            d,
+            q,
+            facts[0].code,
+            0.1,
+            0.1,
+            1,
+            9.0,
+            facts[0].code if d >= at else "0000",
+        )
+        for q, at in (("same words", 0.0), ("other words", 0.6))
+        for d in recall.DEPTHS
+    ]
+    others = [answer("right", "five"), replace(rows[0], n_context=1024, said="0000")]
+    _, (ax,) = figure()
+    assert recall.draw_by_depth(ax, [*rows, *others], 256) is ax
+    assert [list(line.get_ydata()) for line in ax.lines] == [[1] * 5, [0, 0, 0, 1, 1]]
+    assert [line.get_label() for line in ax.lines] == ["same words", "other words"]
+    assert [len(c.get_segments()) for c in ax.collections] == [5, 5]
