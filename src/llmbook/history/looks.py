@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llmbook.core.show import drawing
-
 if TYPE_CHECKING:
     from llmbook.core.show.plotting import Axes
 
@@ -24,6 +22,7 @@ def draw_looks(ax: Axes, words: Sequence[str], shares: Sequence[float]) -> Axes:
             f"{len(words)} words and {len(shares)} shares that add up to {sum(shares):.3f}: give two words or more, "
             "and for each a share, together 1"
         )
+    from llmbook.core.show import drawing
     from llmbook.core.show.plotting import BLUE
 
     across, middle = ax.get_xlim()[1], 1.75
