@@ -282,7 +282,7 @@ def test_typing_asks_the_model_and_enter_on_a_bar_appends_its_token(alive, ours)
     alive.page.keyboard.press("Enter")
     wait_for_answer(alive, "Once upon a time")
     assert place.get_by_label("Your text").input_value() == "Once upon a time"
-    assert "Likeliest next: ,, 9" in place.get_by_role("status").inner_text()
+    assert "Likeliest next: “,” with 9" in place.get_by_role("status").inner_text()
     assert alive.page.evaluate("document.activeElement.closest('.llmbook-live-bars') !== null")  # focus stays
 
 

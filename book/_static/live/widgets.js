@@ -57,7 +57,7 @@ export function nextToken({ prompt, temperature = 1, top_k: topK = null, top_p: 
       redraw();
       bars.removeAttribute("aria-busy");
       const first = asked ? "Likeliest next" : "Likeliest to begin a text";
-      status.textContent = `${first}: ${engine.vocabulary.show(known.ids[0])}, ${percent(known.p[0])}.`;
+      status.textContent = `${first}: “${engine.vocabulary.show(known.ids[0])}” with ${percent(known.p[0])}.`;
     });
   const append = (id) =>
     run(async (signal) => {

@@ -76,6 +76,7 @@ STYLE: dict[Any, Any] = {
 
 
 MOST_CELLS = 600  # of a heat map drawn as shapes; above, it is a picture
+MESH = 50  # points a side of a shaded plane: each more makes the curves in the page longer, and no smoother
 
 
 def figure(
@@ -282,7 +283,7 @@ def boundary(
 ) -> Axes:
     """What a classifier of two classes says over the plane: ``score(points (N, 2)) -> (N,)`` in 0..1."""
     low, high = points.min(0) - reach, points.max(0) + reach
-    xx, yy = np.meshgrid(np.linspace(low[0], high[0], 120), np.linspace(low[1], high[1], 120))
+    xx, yy = np.meshgrid(*(np.linspace(a, b, MESH) for a, b in zip(low, high, strict=True)))
     zz = np.asarray(score(np.column_stack((xx.ravel(), yy.ravel())))).reshape(xx.shape)
     colors = LinearSegmentedColormap.from_list("two", [SKY, PAPER, YELLOW])
     ax.contourf(xx, yy, zz, levels=np.linspace(0, 1, 11), cmap=colors)
