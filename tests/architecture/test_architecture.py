@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import BatchEncoding
 
 from llmbook import architecture as arch
 from llmbook.architecture import french
@@ -75,6 +76,15 @@ def test_our_encoder_with_minilms_weights_gives_the_embeddings_of_transformers()
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
     singles = torch.cat([arch.our_embeddings(encoder, minilm.tokenizer, [line]) for line in lines[:3]])
     torch.testing.assert_close(ours[:3], singles, atol=1e-5, rtol=0)  # padding changes nothing
+
+
+def test_our_embeddings_are_computed_on_the_encoders_device():
+    """The "meta" device stands in for a GPU: an operation that mixes it with the CPU raises."""
+    encoder = fresh(replace(TINY, mask="full", token_types=2)).to("meta")
+    ids = torch.tensor([[1, 2, 3], [4, 0, 0]])
+    batch = {"input_ids": ids, "attention_mask": (ids > 0).long(), "token_type_ids": 0 * ids}
+    vectors = arch.our_embeddings(encoder, lambda texts, **options: BatchEncoding(batch), ["a b c", "d"])
+    assert vectors.device.type == "meta" and vectors.shape == (2, TINY.n_embd)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -146,6 +156,16 @@ def test_the_five_steps_refuse_a_model_whose_attention_has_a_sixth(change):
         arch.five_steps(fresh(replace(TINY, **change)), torch.arange(5), 0)
 
 
+@pytest.mark.parametrize("position", ["learned", "rope"])
+def test_the_five_steps_and_the_probes_stay_on_the_models_device(position):
+    """The "meta" device stands in for a GPU: an operation that mixes it with the CPU raises."""
+    model = fresh(replace(TINY, position=position)).to("meta")
+    steps = arch.five_steps(model, torch.arange(5, device="meta"), 1)
+    assert {t.device.type for t in steps.values()} == {"meta"}
+    assert arch.influence(model, causal_mask(5)).device.type == "meta"
+    assert arch.rope_score(torch.arange(4.0, device="meta")).device.type == "meta"
+
+
 @pytest.mark.parametrize("n_kv_head", [9, 3, 1])
 def test_grouped_and_multi_query_attention_equal_pytorchs_fused_kernel(n_kv_head):
     g = torch.Generator().manual_seed(0)
@@ -206,6 +226,12 @@ def test_the_measured_influence_is_the_mask(position):
         assert torch.equal(arch.influence(model, mask), mask)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_influence_is_measured_in_half_precision_too(dtype):
+    model = fresh(Config(50, 8, n_layer=2, n_head=2, n_embd=16)).to(dtype)
+    assert torch.equal(arch.influence(model, causal_mask(8)), causal_mask(8))
+
+
 def test_influence_notices_a_model_that_ignores_its_mask():
     model = fresh(Config(50, 8, n_layer=1, n_head=2, n_embd=16))
     real = model.stack.forward
@@ -244,3 +270,19 @@ def test_both_ways_of_comparing_logits_are_compared():
     agreement = arch.logit_agreement(ours, reference, ids)
     assert lengths == [(20, False), (10, True), (10, True)]
     assert agreement["largest difference"] < 1e-4 < 1e-2 < agreement["largest difference, cache on"]
+
+
+@pytest.mark.parametrize("row", [3, 130])
+def test_a_difference_counts_wherever_in_the_text_it_is(row):
+    """Logits are compared a hundred tokens at a time."""
+    reference = pretrained.tiny_reference("llama")
+    longer = reference.config.to_dict() | {"max_position_embeddings": 150}
+    ours = convert.build(longer, reference.state_dict())
+    ids, real = torch.arange(150) % 99, ours.hidden
+
+    def off(part, cache=None):
+        return real(part, cache=cache) + (torch.arange(part.shape[1]) == row)[:, None] * (cache is None)
+
+    ours.hidden = off
+    agreement = arch.logit_agreement(ours, reference, ids)
+    assert agreement["largest difference"] > 1e-2 > 1e-4 > agreement["largest difference, cache on"]

@@ -13,6 +13,7 @@ from llmbook.architecture import context
 from llmbook.architecture.context import CONTEXT, ContextScore
 from llmbook.core.measure.records import load
 from llmbook.core.models.transformer import Transformer
+from llmbook.core.show.plotting import figure
 
 TEXT = "".join(chr(33 + (i * i + i // 7) % 90) for i in range(1500))  # no two stretches are alike
 
@@ -156,3 +157,18 @@ def test_the_stored_record_is_whole():
     for text in context.TEXTS:
         means = context.mean_by_context(scores, text)
         assert all(0.2 < m.mean < 4 for m in means.values())
+
+
+def test_the_figure_has_a_line_with_intervals_for_each_text_and_a_cross_for_foreign_text():
+    rows = [
+        ContextScore(text, w, n, foreign, n / 8 + w + foreign)
+        for text in ("plays", "manual")
+        for w in (0, 1)
+        for n, foreign in ((8, False), (512, False), (512, True))
+    ]
+    _, (ax,) = figure()
+    assert context.draw_by_context(ax, rows) is ax
+    line, cross = ax.lines[:2]
+    assert list(line.get_ydata()) == [1.5, 64.5] and list(cross.get_ydata()) == [65.5]
+    assert list(cross.get_xdata()) == [512] and [len(c.get_segments()) for c in ax.collections] == [2, 2]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["plays", "manual"]

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from llmbook.architecture import diagrams
 from llmbook.core.models.config import Config
+from llmbook.core.models.masks import causal_mask
 from llmbook.core.models.parameters import parameters_by_part
-from llmbook.core.show.plotting import figure
+from llmbook.core.show.plotting import PAPER, figure, luminance
 
 SMALL = Config(1000, 64, n_layer=3, n_head=4, n_embd=32)
 
@@ -31,3 +32,13 @@ def test_another_configuration_gives_another_drawing():
     assert "the embedding again" in words(SMALL) and "the embedding again" not in words(
         replace(SMALL, tied=False)
     )
+
+
+def test_a_mask_is_dark_where_it_lets_look_and_its_cells_are_apart():
+    _, (ax,) = figure()
+    assert diagrams.mask_cells(ax, causal_mask(3), "causal") is ax
+    pale, dark = ax.patches  # one path for all cells of one shade
+    cells = lambda patch: len(patch.get_path().vertices) // 5  # noqa: E731
+    assert (cells(pale), cells(dark)) == (3, 6)
+    assert luminance(pale.get_facecolor()) > 0.7 > 0.1 > luminance(dark.get_facecolor())
+    assert len(ax.lines) == 8 and {line.get_color() for line in ax.lines} == {PAPER}

@@ -80,10 +80,9 @@ def test_the_figure_has_a_line_per_kind_and_a_bar_per_interval():
     assert [t.get_text() for t in several.get_xticklabels()] == ["64", "128"]
 
 
-def test_the_stored_record_has_every_kind_over_three_seeds_and_names_its_machine():
-    from llmbook import architecture
-
-    scores, about = records.load(architecture.POSITIONS, WindowScore)
+@pytest.mark.parametrize("record", [length_extrapolation.POSITIONS, length_extrapolation.POSITIONS_EARLY])
+def test_the_stored_records_have_every_kind_over_three_seeds_and_name_their_machine(record):
+    scores, about = records.load(record, WindowScore)
     lengths = {
         kind: [n for n in length_extrapolation.LENGTHS if kind != "learned" or n <= 64]
         for kind in length_extrapolation.KINDS

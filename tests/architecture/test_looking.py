@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from letters import byte_lm
 
 from llmbook.architecture import looking
 from llmbook.architecture.looking import FRESH_PAIRS, MINIMAL_PAIRS, MinimalPair
@@ -96,6 +97,57 @@ def test_all_pairs_differ_and_the_fresh_ones_share_no_sentence_and_no_two_nouns_
 def test_a_pair_without_it_or_its_nouns_is_refused(start):
     with pytest.raises(ValueError, match="have to stand there once"):
         MinimalPair(start, ("cat", "dog"), ("tired", "wide"))
+
+
+@pytest.mark.parametrize(
+    ("start", "match"),
+    [
+        ("The cat saw the dog and bit it", "words before and behind"),
+        ("it was the cat or the dog that was too", "words before and behind"),
+        ("The wide cat saw the dog so it was", "'wide' already"),
+    ],
+)
+def test_a_pair_whose_it_cannot_be_replaced_or_whose_ending_stands_too_early_is_refused(start, match):
+    """The places of *it* and of the ending are looked up as the first such words of the sentence."""
+    with pytest.raises(ValueError, match=match):
+        MinimalPair(start, ("cat", "dog"), ("tired", "wide"))
+
+
+def test_an_ending_of_several_tokens_counts_with_all_of_them():
+    """Letters are the tokens: the surprise of the whole ending decides, not that of its first letter."""
+    differ = 0
+    for seed in range(8):
+        lm = byte_lm(seed=seed, tied=False)
+        with torch.no_grad():
+            for p in lm.model.parameters():
+                p.mul_(4 if p.dim() == 2 else 1)
+        pair = MinimalPair("The cat saw the dog so it was", ("cat", "dog"), ("tired", "wide"))
+        whole, first = [], []
+        for noun in pair.nouns:
+            start = f"The cat saw the dog so the {noun} was"
+            bits = [lm.surprise(f"{start} {ending}")[-len(ending) - 1 :] for ending in pair.endings]
+            whole.append([float(b.sum()) for b in bits])
+            first.append([float(b[0]) for b in bits])
+        right = [(b[0][0] < b[1][0], b[1][1] < b[0][1]) for b in (whole, first)]
+        assert looking.resolves(lm, pair) == right[0]
+        differ += right[0] != right[1]
+    assert differ  # or the test could not tell them apart
+
+
+def test_weights_are_read_on_the_models_device(smollm2, monkeypatch):
+    """The "meta" device stands in for a GPU: an operation that mixes it with the CPU raises."""
+    model = tiny().to("meta")
+    rows = [torch.arange(n, device="meta") for n in (3, 5)]
+    assert [w.shape for w in looking.all_weights(model, rows)] == [(2, 3, 3, 3), (2, 3, 5, 5)]
+    tokens_of = looking.tokens_of
+
+    def few(tokenizer, text, word):  # ids that the tiny model knows
+        ids, at = tokens_of(tokenizer, text, word)
+        return ids % 50, at
+
+    monkeypatch.setattr(looking, "tokens_of", few)
+    found = looking.preferences(model, smollm2.tokenizer, MINIMAL_PAIRS[:2])
+    assert found.device.type == "meta" and found.shape == (2, 2, 2, 3)
 
 
 def test_a_decoders_it_weighs_the_nouns_the_same_whatever_follows(at_it):

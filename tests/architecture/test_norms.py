@@ -12,6 +12,7 @@ from llmbook.architecture import norms
 from llmbook.architecture.norms import KINDS, NORMS, NormRun
 from llmbook.core.measure.records import load
 from llmbook.core.models.transformer import Context
+from llmbook.core.show.plotting import figure
 from llmbook.core.text import corpora, tokens
 
 IDS = torch.randint(256, (2, 17), generator=torch.Generator().manual_seed(0))
@@ -129,6 +130,22 @@ def test_from_gpt2s_start_a_deep_stack_without_norms_keeps_its_size():
     assert 0.5 < found[-1].signal / found[0].signal < 2
 
 
+def test_profiles_give_each_seed_its_own_weights_and_all_kinds_of_a_seed_the_same_texts(monkeypatch):
+    made, read = [], []
+    real = norms.stack_of
+
+    def stack_of(kind, depth, start, **options):
+        made.append((kind, depth, start, options["seed"]))
+        return real(kind, depth, start, **options)
+
+    monkeypatch.setattr(norms, "stack_of", stack_of)
+    monkeypatch.setattr(norms, "profile", lambda model, ids: read.append(ids))
+    norms.profiles(("pre-norm", "no norm"), (2,), seeds=2, n_row=3, start="gpt2")
+    assert made == [(kind, 2, "gpt2", seed) for kind in ("pre-norm", "no norm") for seed in (0, 1)]
+    assert torch.equal(read[0], read[2]) and torch.equal(read[1], read[3])
+    assert not torch.equal(read[0], read[1]) and read[0].shape == (3, 65)
+
+
 def test_profiles_use_other_texts_and_weights_for_each_seed():
     one, two = norms.profiles(("pre-norm",), (2,), seeds=2, n_row=2)["pre-norm", 2]
     assert one != two
@@ -203,3 +220,11 @@ def test_the_stored_record_holds_every_run():
     per_seed = 2 * len(about["rates"]) * len(about["warmups"]) + len(KINDS) - 2 + len(norms.STARTED_TWICE)
     assert len(runs) == len(seen) == about["seeds"] * per_seed
     assert {r.kind for r in runs} == set(KINDS) and {r.n_layer for r in runs} == {about["n_layer"]}
+
+
+def test_a_line_is_the_mean_over_seeds_of_one_field():
+    _, (ax,) = figure()
+    seeds = [[norms.Layer(i, s + i, 0.0, 0.0, 0.0) for i in range(3)] for s in (0.0, 2.0)]
+    norms.draw_by_layer(ax, {"a": seeds, "b": seeds[:1]}, "signal")
+    assert [list(line.get_ydata()) for line in ax.lines] == [[1, 2, 3], [0, 1, 2]]
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 3] and ax.get_ylabel() == "size of the vectors"

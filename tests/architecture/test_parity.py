@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from llmbook import architecture
+from llmbook.architecture import parity
 from llmbook.core.models import pretrained
 from llmbook.core.models.transformer import Transformer
 from llmbook.core.text import corpora
@@ -52,3 +53,16 @@ def test_minilm_gives_transformers_sentence_vectors_on_100_sentences(parity_repo
     parity_report(f"MiniLM-L6, 100 sentences: smallest cosine {float(cosine.min()):.7f}")
     assert mine.shape == (100, 384) and cosine.min() >= 0.99999
     assert (mine @ mine.T).fill_diagonal_(0).max() < 0.999  # the sentences do differ
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_setting_of_every_family_can_be_wrong(seed):
+    found = architecture.tiny_control(seed)
+    assert len(found) == 5 * len(architecture.SETTINGS)
+    assert min(found.values()) > 1e-4, min(found, key=found.get)
+
+
+def test_an_unknown_setting_is_refused():
+    ours, _ = parity.tiny_pair("llama", 0)
+    with pytest.raises(ValueError, match="setting is 'colour'; choose one of a token sees"):
+        parity.wrongly(ours, "colour")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from letters import byte_lm
@@ -11,6 +13,7 @@ from llmbook.architecture.recall import RECALL, Fact, Recall
 from llmbook.core.measure.records import load
 from llmbook.core.models.generation import generate
 from llmbook.core.models.transformer import Transformer
+from llmbook.core.show.plotting import figure
 
 TEXT = "".join(chr(97 + (i * i + i // 7) % 26) for i in range(3000))
 IDS = torch.tensor(list(TEXT.encode()))
@@ -218,6 +221,23 @@ def test_answers_of_one_trial_count_as_one_and_not_as_many():
         recall.trial_shares(rows[:5])
 
 
+def test_a_difference_of_two_groups_is_the_first_minus_the_second_paired_by_trial():
+    one = [answer("right", "one", trial=t) for t in range(3)] * 2
+    five = [
+        answer("right", trial=0),
+        answer("0000", trial=0),
+        answer("right", trial=1),
+        answer("0000", trial=2),
+    ]
+    found = recall.trial_difference([*five, *one], {"planted": "one"}, {"planted": "five"})
+    assert (found.mean, found.n) == (pytest.approx((0.5 + 0.0 + 1.0) / 3), 3)
+    both = {"planted": "five", "depth": 0.5}
+    assert recall.trial_difference(five + one, both, {"planted": "one"}).mean == pytest.approx(-found.mean)
+    for rows in (five[1:3] + one, five[:1] + one[:1], one):
+        with pytest.raises(ValueError, match="pairs need the same"):
+            recall.trial_difference(rows, {"planted": "one"}, {"planted": "five"})
+
+
 @pytest.mark.skipif(not RECALL.path.exists(), reason="not measured yet: llmbook artefacts make planted")
 def test_the_stored_record_is_whole_and_its_codes_are_those_of_its_trials():
     rows, about = load(RECALL, Recall)
@@ -228,3 +248,31 @@ def test_the_stored_record_is_whole_and_its_codes_are_those_of_its_trials():
         assert row.code in codes and (row.said in codes or not row.exact)
     found = recall.shares(rows, "planted")
     assert found["none",].high < found["one",].low  # the code comes from the text
+
+
+def test_the_figure_has_the_share_found_at_each_depth_with_its_interval():
+    facts = recall.draw_facts(torch.Generator().manual_seed(0))
+    rows = [
+        Recall(
+            "one",
+            "plays",
+            0,
+            256,
+            d,
+            q,
+            facts[0].code,
+            0.1,
+            0.1,
+            1,
+            9.0,
+            facts[0].code if d >= at else "0000",
+        )
+        for q, at in (("same words", 0.0), ("other words", 0.6))
+        for d in recall.DEPTHS
+    ]
+    others = [answer("right", "five"), replace(rows[0], n_context=1024, said="0000")]
+    _, (ax,) = figure()
+    assert recall.draw_by_depth(ax, [*rows, *others], 256) is ax
+    assert [list(line.get_ydata()) for line in ax.lines] == [[1] * 5, [0, 0, 0, 1, 1]]
+    assert [line.get_label() for line in ax.lines] == ["same words", "other words"]
+    assert [len(c.get_segments()) for c in ax.collections] == [5, 5]

@@ -71,7 +71,9 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
         "llmbook.history.vectors",
         "llmbook.neural_networks.baselines",
         "llmbook.neural_networks.learning",
+        "llmbook.neural_networks.stopping",
         "llmbook.neural_networks.stuck",
+        "llmbook.architecture.ablation",
         "llmbook.architecture.context",
         "llmbook.architecture.families",
         "llmbook.architecture.length_extrapolation",
@@ -79,8 +81,16 @@ def test_modules_that_keep_artefacts_are_found_by_their_source():
         "llmbook.architecture.recall",
     }
     history = {"bottleneck", "ladder", "longer", "recall", "vectors"}
-    measured = history | {"families", "positions", "context", "planted", "norms"}
-    networks = {"activations", "readers", "stuck"}
+    measured = history | {
+        "families",
+        "positions",
+        "positions-early",
+        "context",
+        "planted",
+        "norms",
+        "ablation",
+    }
+    networks = {"activations", "readers", "stopping", "stuck"}
     assert set(artefacts.everything()) == {"smollm2", "excerpts"} | networks | measured
 
 
@@ -176,7 +186,7 @@ def book(tmp_path_factory):
         ("history/ladder.py", "BATCH = 16", "BATCH = 32", True),
         ("core/train/optim.py", "class Recipe:", "class Recipe(object):", True),
         ("history/ladder.py", '"seeds": 3', '"seeds": 4', True),
-        ("history/climbs.py", "ax.margins(x=0.3, y=0.1)", "ax.margins(x=0.2, y=0.1)", False),
+        ("history/climbs.py", 'linewidth=1.2, linestyle="--"', 'linewidth=1.3, linestyle="--"', False),
         ("history/ladder.py", '"""Train one network', '"""Train a network', False),
     ],
     ids=["the maker", "what it uses", "its configuration", "a figure", "a docstring"],

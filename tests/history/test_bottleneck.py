@@ -1,11 +1,10 @@
-"""Reversal over sizes of the state: what is trained, what is stored, what is drawn."""
+"""Reversal over sizes of the state: what is trained, what is stored."""
 
 from __future__ import annotations
 
 import pytest
 
 from llmbook.core.measure import records
-from llmbook.core.show.plotting import figure
 from llmbook.history import bottleneck, reversal
 from llmbook.history.bottleneck import Reversed
 
@@ -46,22 +45,6 @@ def made():
         for seed in (1, 0)
         for at in bottleneck.LENGTHS
     ]
-
-
-def test_the_figure_has_a_line_per_size_and_kind_at_the_mean_over_seeds():
-    fig, (ax,) = figure(width=5.6, height=3.8)
-    bottleneck.draw_bottleneck(ax, made(), 250)
-    *lines, longest = ax.lines
-    names = ["16 units", "64 units", "16 units, attention", "64 units, attention"]
-    assert [line.get_label() for line in lines] == [t.get_text() for t in fig.legends[0].get_texts()] == names
-    assert set(longest.get_xdata()) == {12}
-    for line, (attention, size) in zip(lines, ((0, 16), (0, 64), (1, 16), (1, 64)), strict=True):
-        seeds = [bottleneck.share_right(made(), bool(attention), size, 250)[at] for at in bottleneck.LENGTHS]
-        assert list(line.get_ydata()) == pytest.approx([sum(pair) / 2 for pair in seeds])
-        assert (line.get_linestyle() == "--") == bool(attention)
-    fig.canvas.draw()
-    box = fig.legends[0].get_window_extent()
-    assert box.y1 < ax.get_window_extent().y0 and box.x0 >= 0 and box.x1 <= fig.bbox.x1
 
 
 def test_shares_are_those_of_one_model_in_the_order_of_seeds():

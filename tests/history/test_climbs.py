@@ -10,7 +10,7 @@ import pytest
 from llmbook.core.measure import intervals, records
 from llmbook.core.show import svg
 from llmbook.core.show.plotting import figure, label
-from llmbook.history import climbs, ladder
+from llmbook.history import climbs, ladder, longer
 
 BUDGETS = (1e11, 4e11, 1.6e12, 6.4e12)
 
@@ -88,3 +88,70 @@ def test_only_what_counts_without_a_budget_can_be_the_base(base):
     _, (ax,) = figure()
     with pytest.raises(ValueError, match=rf"base is '{base}'; .* without a budget: 3-gram, 5-gram"):
         climbs.draw_against(ax, made(3), base)
+
+
+def test_on_logarithmic_axes_a_power_law_has_one_slope_and_is_drawn_onto_its_own_straight_line():
+    rows = [one("5-gram", 0, 2.0, 0.0)]
+    rows += [one("a", s, 3.0 * (b / BUDGETS[0]) ** -0.1, b) for b in BUDGETS for s in range(3)]
+    rows += [one("b", s, 3.0 - 0.2 * i + 0.01 * s, b) for i, b in enumerate(BUDGETS) for s in range(3)]
+    rows += [one("a", 0, 0.1, BUDGETS[0], "valid")]
+    assert climbs.fall(rows, "a") == pytest.approx([-0.1] * 3)
+    means = np.array([3.01, 2.81, 2.61, 2.41])
+    assert climbs.fall(rows, "b") == pytest.approx(np.diff(np.log(means)) / np.log(4))
+    for straight, gap in (("a", 0.0), ("b", 2.41 - 3.01 * (2.81 / 3.01) ** 3)):
+        _, (ax,) = figure(width=5.6, height=3.8)
+        climbs.draw_scaling(ax, rows, straight)
+        lines = {line.get_label(): line for line in ax.lines if line.get_linestyle() == "-"}
+        (dotted,) = (line for line in ax.lines if line.get_linestyle() == ":")
+        assert list(lines) == ["a", "b"] and lines["b"].get_ydata() == pytest.approx(means)
+        assert lines[straight].get_ydata()[:2] == pytest.approx(dotted.get_ydata()[:2])
+        assert lines[straight].get_ydata()[-1] - dotted.get_ydata()[-1] == pytest.approx(gap)
+        assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+        assert [t.get_text() for t in ax.get_xticklabels()] == [
+            "1.0×10¹¹",
+            "4.0×10¹¹",
+            "1.6×10¹²",
+            "6.4×10¹²",
+        ]
+
+
+def test_names_beside_a_logarithmic_axis_stand_at_the_ends_of_their_lines():
+    stored = [row for r in (ladder.RECORD, longer.RECORD) for row in records.load(r, ladder.Climb)[0]]
+    fig, (ax,) = figure(width=5.6, height=3.8)
+    label(climbs.draw_scaling(ax, stored), "operations of training", "bits per byte")
+    fig.canvas.draw()
+    ends = {line.get_label(): line.get_ydata()[-1] for line in ax.lines if line.get_linestyle() == "-"}
+    boxes = {t.get_text(): t.get_window_extent() for t in ax.texts}
+    assert set(boxes) == {*ends, "straight on"}
+    for name, end in ends.items():
+        middle = (boxes[name].y0 + boxes[name].y1) / 2
+        assert abs(middle - ax.transData.transform((1e12, end))[1]) < 15  # pixels: spread, but near
+    order = sorted(boxes.values(), key=lambda box: box.y0)
+    assert all(high.y0 >= low.y1 for low, high in pairwise(order))
+    assert svg.width(svg.svg(fig)) == pytest.approx(5.6 * 96, abs=1)
+
+
+def test_names_that_a_logarithmic_axis_keeps_apart_stay_where_their_lines_end():
+    _, (ax,) = figure(width=5.6, height=3.8)
+    ax.set(yscale="log", ylim=(1, 1e4))
+    climbs.name_ends(ax, {"one": (1.5, "k"), "two": (30.0, "k"), "three": (600.0, "k")})
+    assert [t.xyann[1] for t in ax.texts] == pytest.approx([0.0] * 3)
+
+
+def test_one_budget_has_no_slope():
+    rows = made(1)
+    for ask in (climbs.fall, lambda rows, name: climbs.draw_scaling(figure()[1][0], rows, name)):
+        with pytest.raises(ValueError, match="a had 1 budgets; a slope needs two"):
+            ask(rows, "a")
+
+
+def test_the_ladder_s_axis_ends_at_ticks_beyond_every_bar():
+    stored = [row for r in (ladder.RECORD, longer.RECORD) for row in records.load(r, ladder.Climb)[0]]
+    fig, (ax,) = figure(width=5.6, height=4.2)
+    climbs.draw_ladder(ax, stored)
+    fig.canvas.draw()
+    low, high = ax.get_ylim()
+    drawn = [y for c in ax.collections for segment in c.get_segments() for _, y in segment]
+    assert low < min(drawn) and max(drawn) < high
+    ticks = ax.get_yticks()
+    assert np.isclose(ticks, low).any() and np.isclose(ticks, high).any()

@@ -213,6 +213,11 @@ def test_anything_but_a_string_is_refused(text):
         (("none *", "nobody *"), "none"),
         (("  * 0 your 0 : four 3\n", ""), "four memory rules, got 3"),
         (("low 1", "low one"), "cannot read"),
+        (("* 0 : low reply", "* 0"), "'low' has no reassembly"),
+        (("none * 0 : nothing ; still nothing", "none * 0"), "'none' has no reassembly"),
+        (("between 1 and 3", "between 1 and 4"), "'exact' asks for part 4; .* has parts 1 to 3"),
+        (("between 1 and 3", "between 0 and 3"), "'exact' asks for part 0"),
+        (("three 3", "three 5"), "'memory' asks for part 5"),
     ],
 )
 def test_a_broken_script_is_refused_with_what_is_wrong(change, message):

@@ -191,13 +191,15 @@ def test_the_figure_stands_at_the_mean_over_seeds_and_its_bars_at_the_interval()
         run(0, 0.1, 1, 10, "valid"),
     ]
     rows += [ladder.Climb("5-gram", 0, 2.5, 9, 3.0, 1.0, 1)]
-    _, (ax, bx) = figure(2)
-    for axes, what, x in ((ax, "seconds", [11.0, 40.0]), (bx, "flops", [1100.0, 4000.0])):
-        read.draw_ladder(axes, rows, what)
-        line, counted = axes.lines
-        assert list(line.get_xdata()) == x and list(line.get_ydata()) == [3.0, 1.5]
-        assert list(counted.get_ydata()) == [2.5]
-        (segment,) = axes.collections[0].get_segments()  # one run alone has no interval
-        interval = read.scores(rows, 10.0)["LSTM"]
-        assert [y for _, y in segment] == pytest.approx([interval.low, interval.high])
-        assert {at for at, _ in segment} == {x[0]}
+    _, (ax,) = figure()
+    read.draw_ladder(ax, rows)
+    line, counted, level = ax.lines
+    assert list(line.get_xdata()) == [1100.0, 4000.0] and list(line.get_ydata()) == [3.0, 1.5]
+    assert list(counted.get_ydata()) == [2.5] and list(level.get_ydata()) == [2.5, 2.5]
+    (segment,) = ax.collections[0].get_segments()  # one run alone has no interval
+    interval = read.scores(rows, 10.0)["LSTM"]
+    assert [y for _, y in segment] == pytest.approx([interval.low, interval.high])
+    assert {at for at, _ in segment} == {1100.0}
+    assert {t.get_text() for t in ax.texts} == {"LSTM", "5-gram"}
+    with pytest.raises(ValueError, match="base is '7-gram'"):
+        read.draw_ladder(ax, rows, base="7-gram")

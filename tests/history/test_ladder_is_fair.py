@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from llmbook import history
 from llmbook.core.text import corpora
-from llmbook.history import ladder, operations, plays, rungs, scoring
-from llmbook.history.ngram import ModifiedKneserNey, NGram
+from llmbook.history import ladder, longer, operations, plays, rungs, scoring
+from llmbook.history.ngram import AddK, ModifiedKneserNey, NGram
 
 V, HALF = 61, 30
 LETTERS = {"train": "abcdefgh", "valid": "ijklmnop", "test": "qrstuvwx"}
@@ -139,6 +139,21 @@ def test_the_load_of_the_machine_changes_no_step(stop_clock):
     )
 
 
+@pytest.mark.parametrize(("asked", "faster"), [(True, False), (False, True), (None, True), (None, False)])
+def test_a_climb_computes_in_bfloat16_when_it_is_told_to_or_where_that_is_faster(monkeypatch, asked, faster):
+    recipes = []
+    real = ladder.training.train
+
+    def train(model, ids, recipe, **how):
+        recipes.append(recipe)
+        return real(model, ids, dataclasses.replace(recipe, amp=False), **how)
+
+    monkeypatch.setattr(ladder, "bfloat16_is_faster", lambda device: faster)
+    monkeypatch.setattr(ladder.training, "train", train)
+    ladder.climb(rungs.RUNGS[0], told_apart(), PAID, amp=asked)
+    assert [r.amp for r in recipes] == [faster if asked is None else asked]
+
+
 @pytest.mark.parametrize("flops", [0, -1.0, 1e8, math.nan])
 def test_a_budget_for_fewer_than_ten_steps_is_refused(flops):
     with pytest.raises(ValueError, match="ten steps of this RNN take"):
@@ -207,6 +222,19 @@ def test_the_winners_on_the_validation_plays_run_every_budget_with_every_seed_an
     assert {n: (r.size, r.optimizer) for n, r in chosen.items()} == {n: (s, "muon") for n, s in best.items()}
     for budget, lr in rate.items():
         assert all(r.lr == pytest.approx(lr) for r in history.chosen(measured.rows, budget).values())
+
+
+def test_the_longer_run_takes_what_the_ladder_chose_at_a_rate_for_its_budget_with_every_seed(
+    measured, monkeypatch
+):
+    monkeypatch.setattr(longer, "load", lambda record, kind: (measured.rows, {}))
+    monkeypatch.setattr(longer, "text", ladder.text)
+    measured.runs.clear()
+    rows = list(longer.measure(64e9, 3, False, "cpu"))
+    assert [(c.name, c.seed) for c in rows] == [(n, s) for s in range(3) for n in rungs.NAMES]
+    assert {(c.budget, c.split, c.optimizer) for c in rows} == {(64e9, "test", "muon")}
+    assert all(c.lr == pytest.approx(1.25e-3) for c in rows)  # 5e-3 at a sixteenth of the budget
+    assert {amp for *_, amp in measured.runs} == {False}
 
 
 def test_a_measurement_runs_in_one_thread_and_gives_the_others_back():
@@ -280,6 +308,15 @@ def test_the_tokenizer_and_the_models_learn_from_the_training_plays_alone(fictio
     assert learned and set("".join(learned)) <= {*LETTERS["train"], "Ċ"}  # the last one writes a new line
 
 
+def test_a_letter_of_two_bytes_counts_as_two(monkeypatch):
+    monkeypatch.setattr(corpora, "plays", lambda split="train": [corpora.Document(split, "naïve café " * 30)])
+    plays.text.cache_clear()
+    corpus = plays.text(vocab_size=300, unseen_chars=60)
+    plays.text.cache_clear()
+    spelled, first = corpus.decode(corpus.unseen.tolist()), corpus.decode(corpus.unseen[:1].tolist())
+    assert corpus.unseen_bytes == len(spelled.encode()) - len(first.encode()) > len(spelled)
+
+
 def test_scores_are_of_the_test_plays_unless_choices_are_being_made(fictional):
     corpus = plays.text(vocab_size=300, unseen_chars=50)
     assert set(corpus.decode(corpus.unseen.tolist())) - {"\n"} == set(LETTERS["test"])
@@ -300,6 +337,28 @@ def test_a_text_that_cannot_be_is_refused_before_a_tokenizer_is_trained(
     monkeypatch.setattr(plays, "Tokenizer", None)  # whoever asks for one fails otherwise
     with pytest.raises(ValueError, match=message):
         plays.text(**options)
+
+
+@pytest.mark.parametrize("kind", ["network", "counts"])
+def test_every_model_of_the_ladder_is_drawn_from_with_the_probabilities_that_it_gives(kind):
+    class Constant(nn.Module):
+        vocab_size, block_size = 4, 64
+
+        def __init__(self):
+            super().__init__()
+            self.logits = nn.Parameter(torch.tensor([0.6, 0.25, 0.1, 0.05]).log())
+
+        def forward(self, ids):
+            return self.logits.expand(*ids.shape, 4)
+
+    tokenizer = SimpleNamespace(
+        encode=lambda text: SimpleNamespace(ids=[0]), decode=lambda ids: "".join(map(str, ids))
+    )
+    corpus = dataclasses.replace(told_apart(), tokenizer=tokenizer)
+    model = Constant() if kind == "network" else NGram(1, 4, AddK(0)).fit([0] * 12 + [1] * 5 + [2, 2, 3])
+    text = ladder.sample(model, corpus, "0", 2000)[1:]
+    shares = [text.count(c) / len(text) for c in "0123"]
+    assert len(text) == 2000 and shares == pytest.approx([0.6, 0.25, 0.1, 0.05], abs=0.04)
 
 
 def test_a_sample_depends_on_its_seed_and_begins_with_its_prompt():

@@ -122,6 +122,27 @@ def test_the_figure_has_a_line_and_a_band_for_each():
     for line, r in zip(ax.lines, reaches.values(), strict=True):
         np.testing.assert_allclose(line.get_ydata(), r.mean)
     assert {line.get_linestyle() for line in ax.lines[::2]} == {"--"} and len(ax.collections) == 4
+    for band, r in zip(ax.collections, reaches.values(), strict=True):
+        corners = {(float(x), float(y)) for x, y in band.get_paths()[0].vertices}
+        for edge in (r.low, r.high):
+            assert corners >= {(float(x), float(y)) for x, y in enumerate(edge)}
+
+
+def test_a_distance_at_which_float32_has_no_gradient_left_is_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"distance is 400, but .* tokens back .* give a smaller distance"):
+        memory.reach(("lstm",), ("plain",), distance=400, seeds=2, n=1)
+
+
+def test_every_layer_is_helped():
+    for kind in KINDS:
+        torch.manual_seed(0)
+        plain = recurrent.RecurrentLM(kind, 9, n_embd=4, n_hidden=6, n_layer=2)
+        before = {name: p.detach().clone() for name, p in plain.named_parameters()}
+        changed = {
+            name for name, p in help_start(plain).named_parameters() if not torch.equal(p, before[name])
+        }
+        which = "weight_hh" if kind == "rnn" else "bias_ih"
+        assert changed == {f"layers.{which}_l0", f"layers.{which}_l1"}
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,37 @@ def test_it_is_trained_on_random_texts_and_scored_on_others(monkeypatch):
     assert trained.isdisjoint(map(tuple, tested)) and not {*map(tuple, tested)} & {*map(tuple, validated)}
 
 
+@pytest.mark.parametrize("name", recall.NETWORKS)
+def test_both_are_trained_by_muon_at_the_rate_that_is_given_without_weight_decay(name, updates):
+    row = recall.recall("own", name, 7e-3, PAID, n_test=1)[0]
+    assert row.lr == 7e-3 and updates.optimizers() == {"AdamW", "Muon"} and updates.weight_decay() == {0.0}
+    for optimizer in updates.optimizers():
+        rates = updates.lr(optimizer)
+        steps = len(rates)
+        assert steps * recall.BATCH * recall.LENGTH == row.tokens
+        expected = [min(1, 0.02 + 0.98 * (1 - (step + 1) / steps) / 0.5) for step in range(1, steps)]
+        assert rates[1:] == pytest.approx([7e-3 * share for share in expected], rel=1e-6)
+
+
+def test_another_seed_is_another_network_and_other_texts(monkeypatch):
+    made, read = [], []
+    real = recall.NETWORKS["LSTM"]
+
+    def watched():
+        made.append(real())
+        start = torch.cat([p.detach().flatten() for p in made[-1].parameters()])
+        read.append([start])
+        made[-1].register_forward_pre_hook(lambda m, args: read[-1].append(args[0].clone()))
+        return made[-1]
+
+    monkeypatch.setitem(recall.NETWORKS, "LSTM", watched)
+    for seed in (1, 1, 2):
+        recall.recall("own", "LSTM", 1e-2, PAID, seed, n_test=4)
+    one, again, other = read
+    assert all(map(torch.equal, one, again))
+    assert not any(map(torch.equal, one, other))  # start, batches, tests
+
+
 def test_a_transformer_finds_a_letter_of_its_own_alphabet_at_any_distance():
     rows = recall.recall("own", "Transformer", 1e-2, 2.5e11, n_test=64)
     assert [r.distance for r in rows] == list(recall.DISTANCES)

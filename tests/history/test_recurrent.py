@@ -143,6 +143,21 @@ def test_gradient_by_distance_agrees_with_a_finite_difference() -> None:
         assert gradient[distance] == pytest.approx(abs(high - low) / 2e-5, rel=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_by_distance_of_another_precision_is_that_of_float32(kind, dtype) -> None:
+    model, ids = RecurrentLM(kind, 11, n_embd=4, n_hidden=6), torch.randint(11, (4, 6))
+    expected = gradient_by_distance(model, ids)
+    found = gradient_by_distance(model.to(dtype), ids)
+    assert found == pytest.approx(expected, rel=1e-4 if dtype == torch.float64 else 0.1)
+
+
+def test_gradient_by_distance_of_a_batch_is_the_mean_of_its_rows() -> None:
+    model, ids = RecurrentLM("gru", 11, n_embd=4, n_hidden=6), torch.randint(11, (5, 7))
+    alone = [gradient_by_distance(model, row[None]) for row in ids]
+    assert gradient_by_distance(model, ids) == pytest.approx(sum(alone) / 5, rel=1e-4)
+
+
 def test_gradient_by_distance_shrinks_geometrically_in_a_contracting_network() -> None:
     model = RecurrentLM("rnn", 11, n_embd=5, n_hidden=8)
     with torch.no_grad():
@@ -238,6 +253,20 @@ def test_attention_weights_sum_to_one_and_skip_padding() -> None:
         torch.testing.assert_close(found.attention.sum(-1), torch.ones(3, found.ids.shape[1]))
         assert not found.attention[source[:, None].expand_as(found.attention) == PAD].any()
     assert translator(attention=False).translate(source, max_new_tokens=6).attention is None
+
+
+def test_attention_is_that_of_luong_with_the_general_score() -> None:
+    model, (source, target) = translator(), padded()
+    memory, state, mask = model.encode(source[:1])
+    logits, _, weights = model.decode(target[:1], memory, state, mask)
+    h = model.decoder(model.target_embedding(target[:1]), state)[0][0]  # (T, N)
+    for t in range(4):
+        score = torch.stack([h[t] @ model.score.weight @ m for m in memory[0]])  # equation 8, "general"
+        a = score.softmax(0)  # equation 7
+        c = sum(a[s] * memory[0, s] for s in range(5))
+        attentional = torch.tanh(model.combine.weight @ torch.cat([c, h[t]]))  # equation 5
+        torch.testing.assert_close(weights[0, t], a, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(logits[0, t], model.head(attentional), atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("attention", [False, True])

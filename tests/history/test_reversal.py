@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
+from torch.nn import functional as F
 
-from llmbook.core.text.tokens import EOS
+from llmbook.core.text.tokens import EOS, PAD
+from llmbook.core.train import training
 from llmbook.history import seq2seq
-from llmbook.history.reversal import reverse_by_length
+from llmbook.history.reversal import reverse_by_length, train_to_reverse
 
 
 @pytest.fixture
@@ -67,6 +70,22 @@ def test_the_recipe_is_adamw_with_warm_up_and_a_cosine_down_to_a_tenth(updates):
         assert rates[step] == pytest.approx(5e-3 * wave, abs=0.05 * 5e-3)  # a step more or less
 
 
+def test_what_is_predicted_where_the_target_is_padding_costs_nothing(monkeypatch):
+    kept = {}
+    monkeypatch.setattr(training, "train", lambda model, draw, recipe, **how: kept.update(how, draw=draw))
+    train_to_reverse(True, steps=1)
+    source, target_in, target_out = kept["draw"](_generator())[:3]
+    logits = torch.randn(*target_out.shape, 14, generator=_generator())
+
+    def cost(logits):
+        return kept["loss_fn"](lambda *ids: logits, (source, target_in, target_out)).mean.item()
+
+    changed = logits + 5 * torch.randn(logits.shape, generator=_generator()) * (target_out == PAD)[..., None]
+    assert (target_out == PAD).any() and cost(changed) == cost(logits)
+    real = target_out != PAD
+    assert cost(logits) == pytest.approx(F.cross_entropy(logits[real], target_out[real]).item(), rel=1e-5)
+
+
 def test_the_same_seed_repeats_the_run_and_another_does_not(read):
     runs = []
     for seed in (3, 3, 4):
@@ -93,6 +112,4 @@ def test_a_translation_of_no_token_is_refused():
 
 
 def _generator():
-    import torch
-
     return torch.Generator().manual_seed(0)

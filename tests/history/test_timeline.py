@@ -116,6 +116,7 @@ def test_the_kind_of_a_row_is_the_family_of_its_config(row):
 def test_the_published_size_is_the_computed_size_rounded(row):
     """Within one unit of the last digit given: figures are rounded or cut off, rarely said which."""
     assert abs(row.computed - row.parameters) <= unit(row.parameters)
+    assert row.size == row.computed  # which is exact
 
 
 @pytest.mark.parametrize("row", [row for row in WITH_CONFIG if row.kind == "moe"], ids=lambda row: row.name)
@@ -178,6 +179,16 @@ def test_llama_went_past_the_ratio_that_chinchilla_found():
 )
 def test_six_n_d_gives_the_training_compute_the_authors_published(name, flops):
     assert milestone(name).flops == pytest.approx(flops, rel=0.01)
+
+
+def test_a_mixture_of_experts_pays_for_its_active_parameters_alone():
+    rows = [row for row in WITH_CONFIG if row.kind == "moe" and row.tokens_seen]
+    assert len(rows) > 1
+    for row in rows:
+        assert (
+            row.flops == pytest.approx(6 * row.active * row.tokens_seen, rel=0.1)
+            and row.active < row.size / 2
+        )
 
 
 def test_n_gram_tables_get_no_training_compute():

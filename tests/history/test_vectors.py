@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -30,7 +32,7 @@ def test_a_match_is_in_no_pair_begins_a_word_and_is_about_as_frequent(corpus):
     counts = torch.bincount(corpus.train, minlength=corpus.vocab_size)
     found = vectors.matches(corpus)
     assert set(found) == set(WORDS) and not set(found.values()) & set(WORDS)
-    assert all(word.startswith(" ") for word in found.values())
+    assert all(word.startswith(" ") and word[1:].isalpha() for word in found.values())
     ratio = torch.tensor(
         [
             float(counts[vectors.token(corpus, match)] / counts[vectors.token(corpus, word)])
@@ -53,6 +55,17 @@ def test_ranks_are_those_of_sorting_cosines_by_hand():
         assert found.rank[a, a] == found.rank[a, 7 if a != 7 else 8] == 0
 
 
+def test_tokens_are_ranked_that_the_training_plays_hold_fifty_times(corpus, monkeypatch):
+    asked = []
+    real = vectors.ranking
+    monkeypatch.setattr(vectors, "ranking", lambda made, ranked: asked.append(ranked) or real(made, ranked))
+    fewer = dataclasses.replace(corpus, train=corpus.train[:200_000])
+    made = torch.randn(corpus.vocab_size, 2, generator=torch.Generator().manual_seed(0))
+    list(vectors.near(fewer, made, 0, True))
+    counts = torch.bincount(fewer.train, minlength=corpus.vocab_size)
+    assert torch.equal(asked[0], counts >= 50) and ((counts > 40) & (counts < 60)).sum() > 10
+
+
 def test_a_vector_put_beside_another_is_its_nearest(corpus):
     made = torch.randn(corpus.vocab_size, 16, generator=torch.Generator().manual_seed(0))
     made[vectors.token(corpus, " she")] = 3 * made[vectors.token(corpus, " he")]
@@ -61,27 +74,37 @@ def test_a_vector_put_beside_another_is_its_nearest(corpus):
     assert len(partner) == 2 * len(vectors.PAIRS) and {(r.seed, r.trained) for r in rows} == {(5, True)}
     assert partner[" she", " he"].rank == partner[" he", " she"].rank == 1
     assert partner[" she", " he"].cosine == pytest.approx(1.0)
+    like = vectors.matches(corpus)
+    pairs = [r for r in rows if r.what != "nearest"]
+    for partner_row, match in zip(pairs[::2], pairs[1::2], strict=True):
+        assert (match.what, match.word, match.other) == ("match", partner_row.word, like[partner_row.other])
     first = vectors.nearest(rows, " she", seed=5)
     assert (
         len(first) == 5
         and next(iter(first)) == " he"
         and list(first.values()) == sorted(first.values())[::-1]
     )
-    with pytest.raises(ValueError, match="no neighbours of ' he' with seed 5"):
-        vectors.nearest(rows, " he", seed=5)
+    with pytest.raises(ValueError, match="no neighbours of ' we' with seed 5"):
+        vectors.nearest(rows, " we", seed=5)
 
 
 def test_untrained_vectors_are_those_that_training_starts_from(monkeypatch):
-    seen = []
+    seen, trained_at = [], []
 
     def climb(rung, corpus, flops, seed, amp):
         torch.manual_seed(seed)
         seen.append((rung.name, flops, seed, amp))
+        trained_at.append(rung.lr)
         return None, rung.make(corpus.vocab_size)
 
     monkeypatch.setattr(ladder, "climb", climb)
     rows = list(vectors.measure(1.4e12, 2, False))
     assert seen == [("feed-forward", 1.4e12, s, False) for s in range(2)]
+    rates = [
+        history.chosen(records.load(history.RECORD, ladder.Climb)[0], b)["feed-forward"].lr
+        for b in (1.4e12, None)
+    ]
+    assert rates[0] != rates[1] and set(trained_at) == {rates[0]}  # as on the ladder, with its middle budget
     untrained, trained = ([(r.seed, r.what, r.word, r.other, r.cosine, r.rank) for r in rows if r.trained is t]
                           for t in (False, True))  # fmt: skip
     assert untrained == trained and {r.seed for r in rows} == {0, 1}
@@ -107,7 +130,7 @@ def test_the_stored_record_is_whole(corpus):
         for what, n in (
             ("partner", 2 * len(vectors.PAIRS)),
             ("match", 2 * len(vectors.PAIRS)),
-            ("nearest", 50),
+            ("nearest", 5 * len(vectors.SHOWN)),
         ):
             mine = [r for r in rows if (r.what, r.trained) == (what, trained)]
             assert [sum(r.seed == s for r in mine) for s in range(about["seeds"])] == [n] * 3

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from llmbook import neural_networks as nets
 from llmbook.core.measure import records
 from llmbook.core.measure.intervals import seed_interval
+from llmbook.core.show import plotting as plot
 from llmbook.neural_networks import MLP, Array, gradient_survival, learning
 from llmbook.neural_networks.activations import ACTIVATIONS, GAINS, SUITS, activate
+from llmbook.neural_networks.torch_twin import torch_logits
 
 TORCH = {
     "sigmoid": torch.sigmoid,
@@ -45,6 +47,7 @@ def test_a_network_with_each_gets_torchs_gradients(name):
     F.cross_entropy(out, torch.tensor(labels)).backward()
     for p, t in zip(model.parameters(), w, strict=True):
         np.testing.assert_allclose(p.grad, t.grad.numpy(), atol=1e-12)
+    np.testing.assert_allclose(torch_logits(model, w, torch.tensor(x)).detach(), out.detach(), atol=1e-12)
 
 
 def test_an_unknown_activation_is_refused_with_the_choices():
@@ -127,6 +130,26 @@ def test_each_function_gets_the_same_rates_and_steps_its_own_start_and_no_test_a
             np.testing.assert_array_equal(labels, train.labels)
 
 
+def test_a_network_is_scored_on_the_articles_that_its_scores_are_called_after(monkeypatch):
+    parts = nets.split_news(0)
+    bags = [nets.bag_of_words(p.texts, n_feature=8) for p in (parts.train, parts.valid, parts.test)]
+    right = {id(bags[1]): parts.valid.labels, id(bags[2]): 0 * parts.test.labels}
+    monkeypatch.setattr(MLP, "predict", lambda self, x: right[id(x)])
+    found = learning.learn(bags, parts, "relu", 1, seed=0, lr=0.1, steps=1)
+    assert found.valid == 1.0 and found.test == (parts.test.labels == 0).mean()
+
+
+def test_each_seed_gives_all_functions_another_start_and_other_batches(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(learning, "fit", lambda model, x, y, **o: seeds.append((model.seed, o["seed"])))
+    parts = nets.split_news(0)
+    bags = [nets.bag_of_words(p.texts, n_feature=8) for p in (parts.train, parts.valid, parts.test)]
+    for seed in (0, 5):
+        for name in ("relu", "tanh"):
+            learning.learn(bags, parts, name, 1, seed, lr=0.1, steps=1)
+    assert seeds == [(0, 0), (0, 0), (5, 5), (5, 5)]
+
+
 def test_the_rate_is_chosen_on_the_validation_articles(monkeypatch):
     def learn(bags, parts, activation, n_hidden, seed, lr, steps):
         return learning.Learned(activation, n_hidden, seed, lr, valid=1 - abs(lr - 0.4), test=lr)
@@ -141,3 +164,30 @@ def test_the_stored_runs_are_all_there_and_none_of_them_guesses_better_than_it_c
     assert all(r.lr in learning.RATES and 0 < r.test < 1 for r in rows)
     deep = {a: [r.test for r in rows if r.activation == a and r.n_hidden > 1] for a in ACTIVATIONS}
     assert max(deep["sigmoid"]) < 0.5 < min(deep["tanh"])
+
+
+@pytest.mark.parametrize("n", [100, 101])  # without and with a point at zero itself
+def test_relus_slope_is_drawn_with_a_break_and_the_others_without(n):
+    x = np.linspace(-5, 5, n)
+    curves = {name: pair for name, pair in nets.activation_curves(x).items() if name in ("relu", "tanh")}
+    _, (ax,) = plot.figure()
+    nets.draw_curves(ax, curves, x, slopes=True)
+    lines = {line.get_label(): line.get_xydata() for line in ax.lines}
+    relu = lines["relu"]
+    (gap,) = np.flatnonzero(np.isnan(relu[:, 1]))
+    assert set(relu[:gap, 1]) == {0.0} and set(relu[gap + 1 :, 1]) == {1.0}
+    assert relu[gap - 1, 0] <= 0 == relu[gap + 1, 0] and (np.diff(relu[:, 0]) >= 0).all()
+    np.testing.assert_array_equal(lines["tanh"], np.column_stack((x, curves["tanh"][1])))
+    full, empty = ax.lines[-2:]
+    assert full.get_xydata().tolist() == [[0.0, 0.0]] and empty.get_xydata().tolist() == [[0.0, 1.0]]
+    assert empty.get_markerfacecolor() == plot.PAPER != full.get_markerfacecolor()
+    plot.plt.close("all")
+
+
+def test_curves_themselves_have_no_break():
+    x = np.linspace(-5, 5, 101)
+    _, (ax,) = plot.figure()
+    nets.draw_curves(ax, {"relu": nets.activation_curves(x)["relu"]}, x)
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_ydata(), np.maximum(x, 0))
+    plot.plt.close("all")

@@ -64,17 +64,19 @@ def test_the_choice_falls_on_the_best_validation_score_whatever_the_test_says():
 @pytest.fixture
 def small(monkeypatch):
     """Few settings, and everything that a reader is fitted on or asked about."""
-    seen = {"fitted": [], "asked": [], "words": []}
+    seen = {"fitted": [], "asked": [], "words": [], "starts": [], "smoothing": []}
     for name, value in (("SIZES", (200,)), ("SMOOTHING", (1.0,)), ("RATES", (0.2, 0.4)), ("STEPS", (5, 20))):
         monkeypatch.setattr(baselines, name, value)
     real_fit, real_bayes, real_words = baselines.fit, NaiveBayes.fit, baselines.frequent_words
 
     def fit(model, x, labels, **options):
         seen["fitted"].append((x, labels, options))
+        seen["starts"].append(model.weights[0].value.copy())
         return real_fit(model, x, labels, **options)
 
     def bayes(self, counts, labels):
         seen["fitted"].append((counts, labels, {}))
+        seen["smoothing"].append(self.smoothing)
         return real_bayes(self, counts, labels)
 
     def words(texts, size):
@@ -107,6 +109,38 @@ def test_networks_try_every_rate_for_all_steps_in_turns_and_both_kinds_get_the_s
         baselines.network(parts, 0, hidden)
         tried = [(o["lr"], o["steps"], o["batch_size"]) for _, _, o in small["fitted"]]
         assert tried == [(lr, n, 64) for lr in (0.2, 0.4) for n in (5, 15)]
+
+
+def test_each_turn_draws_new_batches_and_each_seed_its_own_start(small):
+    parts, drawn, starts = nets.split_news(0), {}, {}
+    for seed in (0, 1):
+        for kind in ((), (32,)):
+            small["fitted"].clear(), small["starts"].clear()
+            baselines.network(parts, seed, kind)
+            drawn[seed, kind] = [o["seed"] for _, _, o in small["fitted"]]
+            starts[seed, kind] = small["starts"][0::2]  # of the first turn at each rate
+    for seed in (0, 1):
+        first, second, *again = drawn[seed, ()]
+        assert [first, second] == again and first != second and drawn[seed, (32,)] == drawn[seed, ()]
+        np.testing.assert_array_equal(*starts[seed, ()])
+    assert not set(drawn[0, ()]) & set(drawn[1, ()])
+    assert not np.array_equal(starts[0, ()][0], starts[1, ()][0])
+
+
+def test_naive_bayes_tries_every_smoothing_and_is_chosen_on_the_validation_articles(small, monkeypatch):
+    parts = nets.split_news(0)
+    monkeypatch.setattr(baselines, "SMOOTHING", (0.01, 0.5, 1.0))
+
+    def predict(self, counts):
+        """0.5 is right about all validation articles and no test article, 0.01 the other way round."""
+        part = parts.valid if len(counts) == len(parts.valid) else parts.test
+        right = self.smoothing == (0.5 if part is parts.valid else 0.01)
+        return part.labels if right else (part.labels + 1) % len(parts.topics)
+
+    monkeypatch.setattr(NaiveBayes, "predict", predict)
+    found = baselines.naive_bayes(parts, 0)
+    assert small["smoothing"] == [0.01, 0.5, 1.0]
+    assert (found.settings, found.valid, found.test) == ("200 words, smoothing 0.5", 1.0, 0.0)
 
 
 def test_scores_are_accuracies_on_the_parts_they_are_called_after(small, monkeypatch):

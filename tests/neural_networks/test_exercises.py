@@ -36,7 +36,7 @@ def test_the_graders_engine_gives_the_gradients_of_the_books():
     assert (a.grad, b.grad) == pytest.approx((float(x.grad), float(y.grad)))
 
 
-@pytest.mark.parametrize("gain", [14.0, 14, 30.0, 80.0])
+@pytest.mark.parametrize("gain", [8.5, 14.0, 14, 30.0, 80.0])
 def test_every_gain_that_the_text_allows_is_accepted(gain):
     from llmbook.neural_networks import gradient_by_layer
 

@@ -39,6 +39,13 @@ def test_of_two_words_that_vary_alike_the_rarer_one_counts_for_more():
     assert hidden_words(model, ["often", "rare"], x, n=1)[0].words == ("often",)
 
 
+def test_words_that_silence_a_neuron_or_move_nothing_are_not_named_however_many_are_asked_for():
+    model, x = planted()
+    model.weights[0].value[3] = -1.0  # "bank" silences both neurons
+    by_neuron = {one.neuron: one.words for one in hidden_words(model, WORDS, x, n=5)}
+    assert by_neuron == {0: ("goal", "cup"), 1: ("shares",)}
+
+
 def _with(both):
     return both[0], WORDS, both[1]
 

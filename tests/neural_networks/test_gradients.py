@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llmbook.neural_networks import MLP, batch_agreement, cross_entropy
+from llmbook.neural_networks import MLP, batch_agreement, cross_entropy, gradient_by_layer
 
 
 def task(n=200):
@@ -41,6 +41,8 @@ def test_the_model_is_left_as_it_was_gradients_included():
     cross_entropy(model(x), y).backward()
     before = [(p.value.copy(), p.grad.copy()) for p in model.parameters()]
     batch_agreement(model, x, y)
+    with pytest.raises(ValueError, match="labels between 0 and 2"):
+        batch_agreement(model, x, y + 7)
     for p, (value, grad) in zip(model.parameters(), before, strict=True):
         assert np.array_equal(p.value, value) and np.array_equal(p.grad, grad)
 
@@ -52,3 +54,10 @@ def test_no_batch_no_example_and_no_slope_are_refused():
             batch_agreement(model, x, y, **options)
     with pytest.raises(ValueError, match="points nowhere"):
         batch_agreement(MLP((6, 1)), x, 0 * y)
+
+
+def test_the_gradient_of_a_layer_is_the_root_mean_square_of_its_weights_gradients():
+    rng, model = np.random.default_rng(3), MLP((16, 16, 16, 10), "tanh", seed=3, gain=1.0)
+    cross_entropy(model(rng.normal(size=(128, 16))), rng.integers(10, size=128)).backward()
+    expected = [np.linalg.norm(w.grad) / np.sqrt(w.grad.size) for w in model.weights]
+    np.testing.assert_allclose(gradient_by_layer("tanh", 3, width=16, seed=3), expected)

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from llmbook import neural_networks as nets
+from llmbook.core.show import plotting as plot
 from llmbook.neural_networks import MLP, Array, cross_entropy, optimizers
 from llmbook.neural_networks.optimizers import OPTIMIZERS, SGD, Adam, AdamW, Momentum, descend, memory
-from llmbook.neural_networks.torch_twin import torch_logits, torch_twin
+from llmbook.neural_networks.torch_twin import descend_with_torch, torch_logits, torch_twin
 
 TORCH = {
     "SGD": lambda p, lr, wd: torch.optim.SGD(p, lr=lr, weight_decay=wd),
@@ -108,6 +109,15 @@ def test_weight_decay_shrinks_all_alike_in_adamw_and_hardly_anything_in_adam():
     assert abs(shrunk(Adam, 100.0)) < 1e-6
 
 
+@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+def test_a_step_leaves_the_numbers_that_an_array_was_made_of_as_they_were(kind):
+    start = np.array([3.0, -2.0])
+    p = Array(start)
+    optimizers.ravine(p).backward()
+    kind([p], 0.1).step()
+    assert start.tolist() == [3.0, -2.0] != p.value.tolist()
+
+
 def test_memory_is_counted_in_numbers_per_parameter():
     for name, per_parameter in {"SGD": 0, "momentum": 1, "Adam": 2, "AdamW": 2}.items():
         held = memory(OPTIMIZERS[name](MLP((4, 3)).parameters(), 0.1))
@@ -170,6 +180,17 @@ def test_curves_look_at_validation_articles_and_learn_from_training_articles(mon
     assert all(set(map(bytes, x)) <= bags[0] and len(x) == 64 for x in learned)
 
 
+def test_all_rates_see_the_same_batches(monkeypatch):
+    read, real = [], MLP.layers
+    monkeypatch.setattr(MLP, "layers", lambda self, x: (read.append(np.asarray(x)), real(self, x))[1])
+    nets.rate_curves("SGD", [0.01, 0.02], steps=2, seed=3)
+    learned = [x for x in read if len(x) == 64]
+    assert len(learned) == 6
+    for one, other in zip(learned[:3], learned[3:], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(learned[0], learned[1])
+
+
 def test_steps_to_reach_are_counted_to_the_first_time():
     curve = np.array([2.0, 1.0, 0.5, 0.7, 0.4, np.inf])
     assert nets.steps_to_reach({1.0: curve}, 0.5) == {1.0: 2}
@@ -215,7 +236,36 @@ def test_an_unknown_optimizer_is_refused_with_the_choices(call):
 def test_no_rate_no_point_and_negative_steps_are_refused():
     with pytest.raises(ValueError, match="at least one rate"):
         nets.rate_curves("SGD", [])
+    with pytest.raises(ValueError, match="give a positive rate"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizers, "_one_curve", lambda *_: pytest.fail("a curve was drawn before"))
+        nets.rate_curves("SGD", [0.1, -0.1])
     with pytest.raises(ValueError, match="give two numbers"):
         descend("SGD", 0.1, 1, start=(1, 2, 3))
     with pytest.raises(ValueError, match="0 or more steps"):
         descend("SGD", 0.1, -1)
+
+
+def test_a_walk_of_torchs_adamw_is_ours_in_the_same_valley():
+    def valley(p):
+        return (p * p * np.array([0.5, 25.0])).sum()
+
+    ours = descend("AdamW", 0.02, steps=30, start=(-3.0, 2.0), loss=valley)
+    theirs = descend_with_torch((1.0, 50.0), (-3.0, 2.0), lr=0.02, steps=30)
+    assert theirs.shape == (30, 2)
+    np.testing.assert_allclose(theirs, ours[1:], atol=1e-8)
+
+
+def test_the_picture_of_a_walk_holds_all_of_it_its_first_part_thick_and_its_start_marked():
+    walk = np.column_stack((np.linspace(-4, 0, 11), np.linspace(1, 0, 11)))
+    _, (ax,) = plot.figure()
+    nets.draw_walk(ax, walk, across=50, thick=4)
+    rest, first, start, lowest = (line.get_xydata() for line in ax.lines)
+    np.testing.assert_array_equal(first, walk[:5])
+    np.testing.assert_array_equal(rest, walk[4:])
+    assert ax.lines[1].get_linewidth() > ax.lines[0].get_linewidth()
+    assert start.tolist() == [[-4, 1]] and lowest.tolist() == [[0, 0]]
+    (levels,) = ax.collections
+    for level, path in zip(levels.levels, levels.get_paths(), strict=True):
+        x, y = path.vertices.T
+        np.testing.assert_allclose((x**2 + 50 * y**2) / 2, level, rtol=0.2)
+    plot.plt.close("all")

@@ -19,11 +19,12 @@ def rows(x: np.ndarray) -> set[bytes]:
 @pytest.fixture
 def watched(monkeypatch):
     """Articles that each network learns from and is asked about, in order, and the size of its every step."""
-    seen: dict[str, list] = {"learned": [], "asked": [], "lr": [], "batch": [], "start": []}
+    seen: dict[str, list] = {"learned": [], "asked": [], "lr": [], "batch": [], "start": [], "places": []}
     real_fit, real_step, real_layers = reading.fit, MLP.step, MLP.layers
 
     def fit(model, x, labels, **options):
         seen["start"].append(model.weights[0].value.copy())
+        seen["places"].append([])
         seen["learned"].append((x, labels))
         seen["fitting"] = True
         losses = real_fit(model, x, labels, **options)
@@ -33,6 +34,8 @@ def watched(monkeypatch):
     def layers(self, x):
         if seen.get("fitting"):
             seen["batch"].append(np.asarray(x))
+            place = {bytes(row): i for i, row in enumerate(seen["learned"][-1][0])}
+            seen["places"][-1].append([place[bytes(row)] for row in seen["batch"][-1]])
         return real_layers(self, x)
 
     def predict(self, x):
@@ -89,6 +92,8 @@ def test_each_seed_draws_another_split_and_another_start(watched):
     assert np.array_equal(watched["start"][0], watched["start"][2])
     assert not np.array_equal(watched["start"][0], watched["start"][1])
     assert np.array_equal(watched["batch"][0], watched["batch"][2])
+    first, second, third = watched["places"]  # in the list of articles, whichever they are
+    assert first == third != second
 
 
 def test_the_curves_are_the_accuracies_on_what_was_learned_and_on_what_was_not(monkeypatch):

@@ -67,3 +67,10 @@ def test_powers_are_raised_and_a_slope_that_cannot_be_told_is_not_said():
 def test_no_sentence_holds_a_hyphen_for_a_minus_or_two_stars():
     for make in EXPRESSIONS.values():
         assert not any("-" in s or "**" in s for s in sentences(*make()))
+
+
+def test_what_was_stretched_gets_a_sum_and_the_sentence_says_so():
+    x, w, b = Array([1.0, 2.0]), Array(3.0), Array(0.5)
+    said = sentences((w * x + b).sum(), {"x": x, "w": w, "b": b})
+    assert "+ hands on what it gets: a gets [1, 1], b gets sum([1, 1]) = 2." in said
+    assert "× swaps the factors: w gets sum([1, 1] · x) = 3, x gets [1, 1] · w = [3, 3]." in said

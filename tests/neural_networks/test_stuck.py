@@ -7,7 +7,17 @@ import pytest
 
 from llmbook.core.measure import records
 from llmbook.core.measure.intervals import wilson_interval
-from llmbook.neural_networks import MLP, STUCK, XOR, Trained, cross_entropy, fit, solved_by_size, stuck
+from llmbook.neural_networks import (
+    MLP,
+    STUCK,
+    XOR,
+    Trained,
+    cross_entropy,
+    fit,
+    solved_by_size,
+    stuck,
+    stuck_runs,
+)
 
 
 def test_solved_takes_all_four_points_and_a_low_loss():
@@ -46,3 +56,16 @@ def test_the_stored_runs_are_whole_and_more_neurons_never_solve_less_often():
     assert counts == sorted(counts) and counts[0] < seeds
     again = stuck.train(rows[0].n_hidden, rows[0].seed, about["lr"], about["steps"])
     assert again.n_right == rows[0].n_right and again.loss == pytest.approx(rows[0].loss, rel=1e-3)
+
+
+def test_stuck_are_all_that_did_not_solve_it_of_the_size_asked_for():
+    rows = [Trained(2, 0, 4, 0.01), Trained(2, 1, 2, 0.35), Trained(3, 0, 4, 0.2), Trained(3, 1, 4, 0.05)]
+    assert stuck_runs(rows) == [rows[1], rows[2]] and stuck_runs(rows, 3) == [rows[2]]
+    assert stuck_runs(rows, 8) == []
+
+
+def test_the_stored_stuck_runs_end_at_half_a_coins_loss():
+    rows, _ = records.load(STUCK, Trained)
+    found = stuck_runs(rows)
+    assert len(found) + sum(row.solved for row in rows) == len(rows) and found
+    assert all(abs(row.loss - np.log(2) / 2) < 0.004 and row.n_right == 2 for row in found)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmbook.core.show import plotting as plot
-from llmbook.neural_networks import XOR, draw_unbend, line_within, unbending
+from llmbook.neural_networks import MLP, XOR, draw_unbend, fit, line_within, snapshot_of, unbending
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,37 @@ def test_the_picture_holds_the_hidden_points_and_the_line(way):
     (line,) = right.lines
     a, c = way[-1].line
     np.testing.assert_allclose(line.get_xydata() @ a + c, 0, atol=1e-9)
-    drawn = np.concatenate([s.get_offsets() for s in right.collections])
+    drawn = np.concatenate([s.get_offsets() for s in right.collections if s.get_label().startswith("class")])
     np.testing.assert_allclose(sorted(drawn.tolist()), sorted(way[-1].hidden.tolist()))
+    assert [t.get_text() for t in left.figure.legends[0].get_texts()] == ["class 0", "class 1"]
     assert left.get_xlabel() == "first input" and right.get_xlim() == (-1.25, 1.25)
+    plot.plt.close("all")
+
+
+def test_the_picture_shows_the_chance_of_class_one_over_the_inputs(way, monkeypatch):
+    said = []
+    monkeypatch.setattr(plot, "boundary", lambda ax, score, points, labels: said.append(score(points)))
+    _, axes = plot.figure(2, height=2.8)
+    draw_unbend(*axes, way[-1])
+    assert ((said[0] > 0.5) == (XOR[1] == 1)).all()
+    plot.plt.close("all")
+
+
+def test_a_snapshot_of_one_seed_is_plain_training_stuck_or_not():
+    model = MLP((2, 2, 2), "tanh", 2)
+    fit(model, *XOR, lr=0.5, steps=300)
+    snapshot = snapshot_of(2, n_step=300)
+    assert (snapshot.seed, snapshot.step) == (2, 300) and snapshot.loss > 0.3
+    np.testing.assert_array_equal(snapshot.model(XOR[0]).value, model(XOR[0]).value)
+
+
+def test_the_hidden_plane_is_blue_where_class_0_is_expected_and_yellow_on_the_other_side(way):
+    _, axes = plot.figure(2, height=2.8)
+    _, right = draw_unbend(*axes, way[-1])
+    shades = right.collections[0]
+    a, c = way[-1].line
+    for point, value in zip(way[-1].hidden, XOR[1], strict=True):
+        band = np.searchsorted(shades.levels, point @ a + c) - 1
+        red, _, blue = shades.get_facecolor()[band][:3]
+        assert (red > blue) == bool(value)
     plot.plt.close("all")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from llmbook import overview
 from llmbook.core.models import pretrained
 from llmbook.core.models.lm import LanguageModel
-from llmbook.overview import CAPITALS, SENTENCES, probability_of, share_correct, shuffled
+from llmbook.overview import CAPITALS, SENTENCES, share_correct, shuffled
 
 PROMPT = "The capital of France is"
 TEXTS = (
@@ -100,11 +100,20 @@ def lm_with_a_start_mark():
 def test_a_start_mark_stands_before_the_text_and_nowhere_else():
     lm = lm_with_a_start_mark()
     assert lm.pieces("ab") == ["<s>", "a", "b"]
-    p_b = lm.next_probabilities("a")[lm.encode("b", start=False)[0, 0]]
-    assert probability_of(lm, "a", "b") == pytest.approx(float(p_b), rel=1e-4)
     likeliest = lm.tokenizer.decode([int(lm.next_probabilities("a").argmax())])
     assert share_correct(lm, [("a", likeliest)]) == 1.0
     assert lm.bits_per_byte("ab") == pytest.approx(float(lm.surprise("ab").sum()) / 2)
+
+
+def test_tokens_that_are_written_alike_are_listed_each_by_itself_and_the_rest_is_the_rest():
+    """Parts of a character all read U+FFFD; of this model's tokens half are such."""
+    lm = lm_with_a_start_mark()
+    hot = overview.at_temperatures(lm, "ab", [0.7, 1.0], k=60)
+    mass = float(lm.next_probabilities("ab").topk(60).values.sum())
+    assert all(len(h.top) == 60 for h in hot.values()) and hot[1.0].rest == pytest.approx(1 - mass, abs=1e-5)
+    assert list(hot[1.0].top) == list(hot[0.7].top)
+    with pytest.raises(ValueError, match=f"k is 999; give 1 to {lm.model.vocab_size}"):
+        overview.at_temperatures(lm, "ab", [1.0], k=999)
 
 
 def test_bits_per_byte_of_a_single_token_says_that_there_is_nothing_to_measure(lm):
@@ -191,17 +200,6 @@ def test_words_out_of_order_are_more_surprising(lm):
         assert lm.surprise(shuffled(text)).mean() > lm.surprise(text).mean()
 
 
-def test_the_probability_of_a_continuation_is_the_product_over_its_tokens(lm):
-    p = lm.next_probabilities(PROMPT)
-    assert probability_of(lm, PROMPT, " Paris") == pytest.approx(float(p.max()), rel=1e-4)
-    text, product = PROMPT, 1.0
-    for piece in lm.pieces(" Kathmandu"):  # one token after the other
-        product *= float(lm.next_probabilities(text)[lm.encode(piece)[0, 0]])
-        text += piece
-    assert len(lm.pieces(" Kathmandu")) > 1
-    assert probability_of(lm, PROMPT, " Kathmandu") == pytest.approx(product, rel=1e-3)
-
-
 def test_the_share_of_right_answers_counts_likeliest_tokens(lm):
     likeliest = lm.tokenizer.decode([int(lm.next_probabilities(PROMPT).argmax())])
     assert share_correct(lm, [(PROMPT, likeliest)]) == 1.0
@@ -230,12 +228,6 @@ def test_a_model_that_does_not_continue_text_is_refused(monkeypatch):
 def test_questions_that_are_none_are_refused(questions):
     with pytest.raises(ValueError, match="questions must be a list of pairs"):
         share_correct(lm_with_a_start_mark(), questions)
-
-
-@pytest.mark.parametrize(("text", "continuation"), [("", "a"), ("a", ""), ("", "")])
-def test_the_probability_of_nothing_and_after_nothing_is_refused(text, continuation):
-    with pytest.raises(ValueError, match="neither may be empty"):
-        probability_of(lm_with_a_start_mark(), text, continuation)
 
 
 def test_another_seed_is_another_order():

@@ -1,11 +1,24 @@
 """The room of the page ``architecture``: the Transformer, opened and measured."""
 
-from llmbook.architecture import diagrams
+from llmbook.architecture import by_hand, diagrams
+from llmbook.architecture.ablation import (
+    ABLATION,
+    PARTS,
+    Ablation,
+    ablations,
+    draw_ablation,
+    extra_nats,
+    nats_by_part,
+    passages,
+    surprise,
+    without,
+)
 from llmbook.architecture.attention_time import PartTime, attention_seconds_by_part, find, growth
 from llmbook.architecture.context import (
     CONTEXT,
     ContextScore,
     bits_by_context,
+    draw_by_context,
     foreign_loss,
     gain_by_context,
     mean_by_context,
@@ -21,12 +34,14 @@ from llmbook.architecture.cost import (
 from llmbook.architecture.families import FAMILIES, FamilyRun, Translator, exact_by_family, family_run
 from llmbook.architecture.length_extrapolation import (
     POSITIONS,
+    POSITIONS_EARLY,
     WindowScore,
     by_length,
     draw_by_length,
     extrapolation,
     grouped,
 )
+from llmbook.architecture.lens import draw_lens, shown
 from llmbook.architecture.looking import (
     FRESH_PAIRS,
     MINIMAL_PAIRS,
@@ -41,6 +56,7 @@ from llmbook.architecture.norms import (
     NORMS,
     NormRun,
     bits_by_kind,
+    draw_by_layer,
     letter_bits,
     norm_run,
     profiles,
@@ -48,7 +64,14 @@ from llmbook.architecture.norms import (
     warmup_gain,
 )
 from llmbook.architecture.paired import family_pairs, positions_pairs
-from llmbook.architecture.parity import logit_agreement, our_embeddings, real_pair, tiny_parity
+from llmbook.architecture.parity import (
+    SETTINGS,
+    logit_agreement,
+    our_embeddings,
+    real_pair,
+    tiny_control,
+    tiny_parity,
+)
 from llmbook.architecture.probes import influence, rope_score
 from llmbook.architecture.recall import (
     RECALL,
@@ -56,6 +79,7 @@ from llmbook.architecture.recall import (
     Reader,
     Recall,
     ask,
+    draw_by_depth,
     plant,
     recalls,
     shares,
@@ -69,13 +93,18 @@ from llmbook.core.measure.metrics import exact_match
 from llmbook.core.models.parameters import parameters_by_part
 
 __all__ = [
+    "ABLATION",
     "CONTEXT",
     "FAMILIES",
     "FRESH_PAIRS",
     "MINIMAL_PAIRS",
     "NORMS",
+    "PARTS",
     "POSITIONS",
+    "POSITIONS_EARLY",
     "RECALL",
+    "SETTINGS",
+    "Ablation",
     "ContextScore",
     "Fact",
     "FamilyRun",
@@ -85,17 +114,25 @@ __all__ = [
     "Recall",
     "Translator",
     "WindowScore",
+    "ablations",
     "ask",
     "attention_seconds_by_part",
     "best_head",
     "bits_by_context",
     "bits_by_kind",
+    "by_hand",
     "by_length",
     "cache_bytes",
     "diagrams",
+    "draw_ablation",
+    "draw_by_context",
+    "draw_by_depth",
+    "draw_by_layer",
     "draw_by_length",
+    "draw_lens",
     "exact_by_family",
     "exact_match",
+    "extra_nats",
     "extrapolation",
     "family_pairs",
     "family_run",
@@ -112,9 +149,11 @@ __all__ = [
     "logit_agreement",
     "mean_by_context",
     "measured_flops",
+    "nats_by_part",
     "norm_run",
     "our_embeddings",
     "parameters_by_part",
+    "passages",
     "plant",
     "positions_pairs",
     "preferences",
@@ -126,10 +165,13 @@ __all__ = [
     "saved_bytes",
     "seconds_per_call",
     "shares",
+    "shown",
     "sign_test",
     "softmax_health",
     "stack_of",
     "stored_score_bytes",
+    "surprise",
+    "tiny_control",
     "tiny_parity",
     "tokens_of",
     "trial_difference",
@@ -137,4 +179,5 @@ __all__ = [
     "verdict",
     "warmup_gain",
     "who_looks",
+    "without",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +25,9 @@ from llmbook.core.models.transformer import Transformer
 from llmbook.core.run.runtime import pick_device
 from llmbook.core.text import corpora
 from llmbook.core.text.tokens import check_ids
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
 
 N_LAST = 16  # tokens of each window that count, the same ones with every context
 NEAR = 32  # tokens that stay when the rest of a context is exchanged
@@ -191,3 +194,20 @@ def foreign_loss(scores: Sequence[ContextScore], text: str) -> dict[int, interva
     bits = by_context(scores, text)
     exchanged = [n for n, foreign in bits if foreign and (n, False) in bits]
     return {n: intervals.paired_difference(bits[n, True], bits[n, False]) for n in exchanged}
+
+
+def draw_by_context(ax: Axes, scores: Sequence[ContextScore], crossed: int = 512) -> Axes:
+    """A line for each text with its intervals, and a cross for foreign text at ``crossed`` tokens of context."""
+    from llmbook.core.show.plotting import BLUE, ORANGE, label, whiskers
+
+    texts = dict.fromkeys(s.text for s in scores)
+    for text, color, marker in zip(texts, (BLUE, ORANGE), "os", strict=False):
+        means = mean_by_context(scores, text)
+        own = {n: i for (n, foreign), i in means.items() if not foreign}
+        ax.plot(list(own), [i.mean for i in own.values()], color=color, marker=marker, label=text)
+        whiskers(ax, list(own), [i.low for i in own.values()], [i.high for i in own.values()], color)
+        ax.plot(crossed, means[crossed, True].mean, "X", color=color, markersize=9)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(list(own), [f"{n:,}" for n in own], rotation=40)
+    ax.legend()
+    return label(ax, "tokens of context", "bits per byte")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from llmbook.core.models.config import Config
 
 if TYPE_CHECKING:
@@ -66,3 +68,16 @@ def machine(ax: Axes, c: Config, parameters: Mapping[str, int]) -> Axes:
     ax.set(xlim=(0, 10.2), ylim=(-0.1, 12))
     ax.axis("off")
     return ax
+
+
+def mask_cells(ax: Axes, mask: Tensor, title: str) -> Axes:
+    """A mask (T, T), bool: dark where the row may look at the column, with white lines between the cells."""
+    from llmbook.core.show.plotting import PAPER, heatmap, label
+
+    heatmap(ax, mask.float(), vmin=-0.12, vmax=1)
+    n_row, n_column = mask.shape
+    for i in range(n_row + 1):
+        ax.axhline(i - 0.5, color=PAPER, linewidth=1.5)
+    for i in range(n_column + 1):
+        ax.axvline(i - 0.5, color=PAPER, linewidth=1.5)
+    return label(ax, "looked at", "looking", title)

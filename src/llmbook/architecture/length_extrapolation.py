@@ -142,7 +142,14 @@ POSITIONS = Record(  # rows of WindowScore
     seconds=1200,
     path=Path(__file__).parent / "data" / "positions.json",
 )
-ARTEFACTS = (POSITIONS,)
+POSITIONS_EARLY = Record(  # the same after a few steps, when a model does not rely on its positions yet
+    "positions-early",
+    measure,
+    {"steps": 50, "seeds": 3, "device": "cpu"},
+    seconds=60,
+    path=Path(__file__).parent / "data" / "positions-early.json",
+)
+ARTEFACTS = (POSITIONS, POSITIONS_EARLY)
 
 
 def grouped(scores: Sequence[WindowScore]) -> dict[str, dict[int, list[float]]]:

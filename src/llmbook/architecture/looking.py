@@ -37,6 +37,13 @@ class MinimalPair:
             raise ValueError(
                 f"{self.start!r} has {once}; it and both nouns have to stand there once, as words"
             )
+        if "it" in (words[0], words[-1]):
+            raise ValueError(
+                f"{self.start!r}: *it* needs words before and behind it, to be replaced by a noun"
+            )
+        early = [ending for ending in self.endings if f" {ending} " in f" {self.start} "]
+        if early:
+            raise ValueError(f"{self.start!r} has {early[0]!r} already; the word that decides must come last")
 
     @property
     def sentences(self) -> tuple[str, str]:
@@ -93,9 +100,9 @@ def all_weights(model: Transformer, rows: Sequence[Tensor]) -> list[Tensor]:
     """Attention weights of several texts, ids (T,) each, read as one batch: of each text (layers, heads, T, T)."""
     n_token = [len(ids) for ids in rows]
     ids = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)  # (B, T), padding behind
-    is_token = torch.arange(ids.shape[1]) < torch.tensor(n_token)[:, None]
+    is_token = (torch.arange(ids.shape[1]) < torch.tensor(n_token)[:, None]).to(ids.device)
     with recorded_attention(model) as layers:
-        model.hidden(ids, is_token=None if is_token.all() else is_token)
+        model.hidden(ids, is_token=None if min(n_token) == max(n_token) else is_token)
         weights = torch.stack([layer.weights for layer in layers if layer.weights is not None], 1)
     return [w[..., :n, :n] for w, n in zip(weights, n_token, strict=True)]
 
@@ -160,7 +167,10 @@ def preferences(
     ``query``: whose weight, see ``questions``; of a word of several tokens that of the last.
     """
     asked = questions(pairs, query)
-    weights = all_weights(model, [tokens_of(tokenizer, text, looks)[0] for text, looks, _ in asked])
+    device = model.embed.weight.device
+    weights = all_weights(
+        model, [tokens_of(tokenizer, text, looks)[0].to(device) for text, looks, _ in asked]
+    )
     rows = []
     for w, (text, looks, nouns) in zip(weights, asked, strict=True):
         at = tokens_of(tokenizer, text, looks)[1][-1]
@@ -222,7 +232,7 @@ def best_head(follows: Tensor, n_flip: int = 10_000, seed: int = 0) -> BestHead:
     ties = right + 1e-3 * follows.flatten(1).mean(0)  # among equals the one with the larger difference
     at = int(ties.argmax())
     generator = torch.Generator().manual_seed(seed)
-    flips = torch.randint(2, (n_flip, len(follows)), generator=generator).float() * 2 - 1  # (R, N)
+    flips = torch.randint(2, (n_flip, len(follows)), generator=generator).to(signs) * 2 - 1  # (R, N)
     some_head = ((flips[:, :, None] * signs) > 0).sum(1).amax(1)  # (R,)
     p_best = (1 + int((some_head >= right[at]).sum())) / (1 + n_flip)
     layer, head = divmod(at, follows.shape[2])

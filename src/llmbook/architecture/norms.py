@@ -11,10 +11,11 @@ on purpose: initialisations made for post-norm (DeepNet, Admin), and norms in bo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,9 @@ from llmbook.core.run.runtime import pick_device
 from llmbook.core.text import corpora, tokens
 from llmbook.core.train import training
 from llmbook.core.train.optim import Recipe
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
 
 KINDS = ("pre-norm", "post-norm", "no norm", "no residual", "no feed-forward", "no attention")
 STARTS = ("glorot", "gpt2")
@@ -294,3 +298,17 @@ def letter_bits() -> float:
     train, valid = (tokens.encode_bytes(corpora.plays_text(split)).long() for split in ("train", "valid"))
     share = (train.bincount(minlength=256) + 1).double() / (len(train) + 256)
     return float(-share.log2()[valid].mean())
+
+
+def draw_by_layer(ax: Axes, runs: Mapping[str, Sequence[Sequence[Layer]]], what: str) -> Axes:
+    """One field of ``Layer``, such as "signal", by layer: a line for each name, the mean over its seeds."""
+    from llmbook.core.show.plotting import label, lines
+
+    series = {}
+    for name, seeds in runs.items():
+        means = [sum(getattr(x, what) for x in at) / len(at) for at in zip(*seeds, strict=True)]
+        series[name] = (list(range(1, len(means) + 1)), means)
+    lines(ax, series)
+    return label(
+        ax, "layer", {"signal": "size of the vectors", "alike": "cosine between two tokens"}.get(what, what)
+    )

@@ -1,11 +1,12 @@
 """Our Transformer beside the library's: one copy of the weights, two implementations, one answer.
 
-Left out on purpose: speed.
+And, so that it could fail: one setting wrong, another answer. Left out on purpose: speed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -51,22 +52,73 @@ def logit_agreement(ours: Transformer, reference: nn.Module, ids: Tensor) -> dic
     return result | {f"same top token{name}": n / len(ids) for name, n in same.items()}
 
 
+TINY = ("gpt2", "bert", "t5", "t5-gated", "llama")
+SETTINGS = (
+    "a token sees",
+    "norm",
+    "norm's place",
+    "positions",
+    "feed-forward",
+    "÷ √d",
+)  # of the page's table
+
+
 @torch.no_grad()
+def difference(ours: nn.Module, reference: nn.Module, seed: int) -> float:
+    """The largest difference of outputs on random ids: logits, or the last layer's vectors of an encoder."""
+    ids, target = torch.randint(2, 99, (2, 3, 17), generator=torch.Generator().manual_seed(seed))
+    call = cast(Any, reference)
+    if isinstance(ours, EncoderDecoder):
+        pair = ours(ids, target), call(input_ids=ids, decoder_input_ids=target).logits
+    elif isinstance(ours, Transformer) and ours.config.mask == "full":
+        pair = ours.hidden(ids), call(ids).last_hidden_state
+    else:
+        pair = ours(ids), call(ids).logits
+    return float((pair[0] - pair[1]).abs().max())
+
+
+def tiny_pair(family: str, seed: int) -> tuple[Transformer | EncoderDecoder, Any]:
+    """A tiny random model of the library, and ours with its weights."""
+    reference = pretrained.tiny_reference(family, seed)
+    return convert.build(reference.config.to_dict(), reference.state_dict()), reference
+
+
 def tiny_parity(seed: int = 0) -> dict[str, float]:
     """Largest difference of outputs between a tiny random transformers model and ours with its weights."""
-    result = {}
-    for family in ("gpt2", "bert", "t5", "t5-gated", "llama"):
-        reference = pretrained.tiny_reference(family, seed)
-        ours = convert.build(reference.config.to_dict(), reference.state_dict())
-        ids, target = torch.randint(2, 99, (2, 3, 17), generator=torch.Generator().manual_seed(seed))
-        if isinstance(ours, EncoderDecoder):
-            difference = ours(ids, target) - reference(input_ids=ids, decoder_input_ids=target).logits
-        elif family == "bert":
-            difference = ours.hidden(ids) - reference(ids).last_hidden_state
-        else:
-            difference = ours(ids) - reference(ids).logits
-        result[family] = float(difference.abs().max())
-    return result
+    return {family: difference(*tiny_pair(family, seed), seed) for family in TINY}
+
+
+def wrongly(ours: Transformer | EncoderDecoder, setting: str) -> Transformer | EncoderDecoder:
+    """The same weights in a model with one of ``SETTINGS`` wrong; what has no place any more is dropped.
+
+    Raises ``ValueError`` for another setting.
+    """
+    c = ours.config
+    change: dict[str, dict[str, Any]] = {
+        "a token sees": {},  # below: the mask of an encoder-decoder is no choice of its configuration
+        "norm": {"norm": "layer" if c.norm == "rms" else "rms"},
+        "norm's place": {"norm_first": not c.norm_first},
+        "positions": {"position": "none"},
+        "feed-forward": {"activation": "gelu" if c.activation == "relu" else "relu"},
+        "÷ √d": {"scaled": not c.scaled},
+    }
+    if setting not in change:
+        raise ValueError(f"setting is {setting!r}; choose one of {', '.join(SETTINGS)}")
+    wrong = type(ours)(replace(c, **change[setting]))
+    wrong.load_state_dict(ours.state_dict(), strict=False)
+    if setting == "a token sees":
+        stack = wrong.decoder if isinstance(wrong, EncoderDecoder) else wrong.stack
+        stack.config = replace(stack.config, mask="causal" if stack.config.mask == "full" else "full")
+    return wrong.eval()
+
+
+def tiny_control(seed: int = 0) -> dict[tuple[str, str], float]:
+    """As ``tiny_parity``, with one setting wrong at a time: (family, setting) -> the difference that it makes."""
+    found: dict[tuple[str, str], float] = {}
+    for family in TINY:
+        ours, reference = tiny_pair(family, seed)
+        found |= {(family, s): difference(wrongly(ours, s), reference, seed) for s in SETTINGS}
+    return found
 
 
 @torch.no_grad()
@@ -78,6 +130,7 @@ def our_embeddings(ours: Transformer, tokenizer: Any, sentences: Sequence[str]) 
     if isinstance(sentences, str) or not len(sentences):
         raise ValueError("sentences must be a non-empty list of strings, such as ['A cat.', 'A dog.']")
     batch = tokenizer(list(sentences), padding=True, truncation=True, max_length=256, return_tensors="pt")
+    batch = batch.to(ours.embed.weight.device)
     is_token = batch["attention_mask"].bool()  # (N, T)
     hidden = ours.hidden(batch["input_ids"], is_token=is_token, token_types=batch["token_type_ids"])
     kept = is_token[..., None]  # (N, T, 1)

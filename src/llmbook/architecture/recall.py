@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,6 +22,9 @@ from llmbook.core.measure.records import Record
 from llmbook.core.models.attention import KVCache
 from llmbook.core.models.lm import LanguageModel
 from llmbook.core.run.runtime import pick_device
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
 
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)  # 0: the text begins with the fact, 1: it ends with it
 COLOURS = ("red", "blue", "green", "white", "black")
@@ -231,8 +235,8 @@ def measure(contexts: Sequence[int], trials: int, device: str = "auto") -> Itera
 RECALL = Record(  # rows of Recall
     "planted",
     measure,
-    {"contexts": [256, 1024, 2048], "trials": 6, "device": "cpu"},
-    seconds=400,
+    {"contexts": [256, 1024, 2048], "trials": 30, "device": "cpu"},
+    seconds=2100,
     path=Path(__file__).parent / "data" / "planted.json",
 )
 ARTEFACTS = (RECALL,)
@@ -303,3 +307,19 @@ def trial_difference(
             f"{dict(one)} has trials {list(by_trial[0])}, {dict(other)} {list(by_trial[1])}; pairs need the same"
         )
     return intervals.paired_difference(list(by_trial[0].values()), list(by_trial[1].values()))
+
+
+def draw_by_depth(ax: Axes, rows: Sequence[Recall], n_context: int) -> Axes:
+    """The share of codes found against where the one fact stood, a line and intervals for each question."""
+    from llmbook.core.show.plotting import BLUE, ORANGE, label, whiskers
+
+    found = shares([r for r in rows if r.planted == "one" and r.n_context == n_context], "question", "depth")
+    for i, (question, color, marker) in enumerate(zip(QUESTIONS, (BLUE, ORANGE), "os", strict=True)):
+        at = [found[question, depth] for depth in DEPTHS]
+        x = [depth + 0.015 * i for depth in DEPTHS]
+        ax.plot(x, [share.mean for share in at], color=color, marker=marker, label=question)
+        whiskers(ax, x, [share.low for share in at], [share.high for share in at], color)
+    ax.set_xticks(DEPTHS, ["beginning", "", "middle", "", "end"])
+    ax.set_ylim(-0.03, 1.03)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
+    return label(ax, "where the fact was planted", "share found")

@@ -36,12 +36,13 @@ def five_steps(model: Transformer, ids: Tensor, layer: int) -> dict[str, Tensor]
     hook.remove()
     x = inputs[0]  # (1, T, C)
     c = model.config
-    rope = rope_angles(torch.arange(len(ids)), c.head_dim, c.rope_theta) if c.position == "rope" else None
+    places, past = torch.arange(len(ids), device=x.device), causal_mask(len(ids), device=x.device)
+    rope = rope_angles(places, c.head_dim, c.rope_theta) if c.position == "rope" else None
     q, k, v = attn.project(x, x, rope)  # 1. project
     group = attn.n_head // attn.n_kv_head
     keys, values = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)  # (1, H, T, D)
     scores = q @ keys.mT  # 2. compare
-    weights = attention_weights(q, keys, causal_mask(len(ids)), attn.scale)  # 3. scale, softmax
+    weights = attention_weights(q, keys, past, attn.scale)  # 3. scale, softmax
     mixed = weights @ values  # 4. mix
     output = attn.out(mixed.transpose(1, 2).flatten(2))  # 5. concatenate the heads, project
     named = dict(

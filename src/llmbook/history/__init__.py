@@ -1,11 +1,24 @@
 """The room of the page ``history``: from counting to attention, every model on one text with one metric."""
 
 from llmbook.history.bottleneck import RECORD as BOTTLENECK
-from llmbook.history.bottleneck import Reversed, draw_bottleneck, share_right
-from llmbook.history.climbs import by_budget, chosen, draw_against, draw_ladder, lead, results, scores, trials
+from llmbook.history.bottleneck import Reversed, share_right
+from llmbook.history.climbs import (
+    by_budget,
+    chosen,
+    draw_against,
+    draw_ladder,
+    draw_scaling,
+    fall,
+    lead,
+    name_ends,
+    results,
+    scores,
+    trials,
+)
 from llmbook.history.counting import ngram_scores, unseen_share
 from llmbook.history.ladder import RECORD, Climb, climb, count_ngrams, sample, score
 from llmbook.history.longer import RECORD as LONGER
+from llmbook.history.looks import draw_looks
 from llmbook.history.memory import Reach, draw_reach, reach
 from llmbook.history.milestones import draw_timeline, table_of_milestones
 from llmbook.history.plays import text
@@ -34,13 +47,16 @@ __all__ = [
     "climb",
     "count_ngrams",
     "draw_against",
-    "draw_bottleneck",
     "draw_ladder",
+    "draw_looks",
     "draw_reach",
     "draw_recall",
+    "draw_scaling",
     "draw_timeline",
+    "fall",
     "lead",
     "median_ranks",
+    "name_ends",
     "nearest",
     "ngram_scores",
     "reach",

@@ -9,16 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from llmbook.core.measure.records import Record
 from llmbook.history.ladder import one_thread
 from llmbook.history.reversal import reversed_right, train_to_reverse
-
-if TYPE_CHECKING:
-    from llmbook.core.show.plotting import Axes
 
 LENGTHS = (2, 4, 6, 8, 10, 12, 14, 16)
 LONGEST = 12  # that is trained on
@@ -74,27 +68,3 @@ def share_right(
         )
     mine.sort(key=lambda r: (r.length, r.seed))
     return {at: [r.right for r in mine if r.length == at] for at in dict.fromkeys(r.length for r in mine)}
-
-
-def draw_bottleneck(ax: Axes, rows: Sequence[Reversed], steps: int) -> Axes:
-    """Share right against length after ``steps`` steps: means over seeds, a line per size; dashed with attention.
-
-    The dotted line is the longest length trained on. Raises ``ValueError`` for steps that were not measured.
-    """
-    from llmbook.core.show.plotting import INK, MARKERS, PALETTE
-
-    sizes = sorted({r.n_hidden for r in rows})
-    for attention in (False, True):
-        for i, size in enumerate(sizes):
-            found = share_right(rows, attention, size, steps)
-            means = [float(np.mean(shares)) for shares in found.values()]
-            style: dict[str, Any] = (
-                {"linestyle": "--", "linewidth": 1.4, "markerfacecolor": "none"} if attention else {}
-            )
-            name = f"{size} units" + (", attention" if attention else "")
-            ax.plot(list(found), means, color=PALETTE[i], marker=MARKERS[i], label=name, **style)
-    ax.axvline(LONGEST, color=INK, linewidth=1, linestyle=":")
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_xticks(list(LENGTHS))
-    ax.figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9.5)
-    return ax

@@ -97,35 +97,50 @@ def _looks(climbs: Sequence[Climb]) -> dict[str, tuple[str, str]]:
     }
 
 
-def draw_ladder(ax: Axes, climbs: Sequence[Climb], what: str) -> Axes:
-    """Bits per byte against ``what`` (flops, seconds, tokens, parameters): a line per network over its budgets.
+def _draw_line(
+    ax: Axes, name: str, look: tuple[str, str], x: Sequence[float], bits: Sequence[Sequence[float]]
+) -> list[float]:
+    """A line through the means of ``bits``, a list over seeds for each place ``x``, with bars at 95 %; the means."""
+    from llmbook.core.show.plotting import whiskers
 
-    Points are means over seeds, bars 95 % intervals. Trials are not drawn.
+    color, marker = look
+    for at, values in zip(x, bits, strict=True):
+        if len(values) > 1:
+            interval = intervals.seed_interval(values)
+            whiskers(ax, at, interval.low, interval.high, color)
+    means = [float(np.mean(values)) for values in bits]
+    ax.plot(x, means, marker=marker, color=color, markersize=7, label=name)
+    return means
+
+
+def draw_ladder(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axes:
+    """Bits per byte against operations: a mark for what only counts, a line per network over its budgets.
+
+    Points are means over seeds, bars 95 % intervals; trials are not drawn. A dashed line lies at the height of
+    ``base``, a rung that only counts. Names stand beside the marks, or right of the axes at the ends of the lines.
+    Raises ``ValueError`` when there is no such rung, or it was trained with a budget.
     """
-    from llmbook.core.show.plotting import tag, whiskers
+    from llmbook.core.show.plotting import INK, tag
 
-    for name, (color, marker) in _looks(climbs).items():
-        points = []
-        for group in by_budget(climbs, name).values():
-            bits, x = [c.bits_per_byte for c in group], float(np.mean([getattr(c, what) for c in group]))
-            points.append((x, float(np.mean(bits))))
-            if len(bits) > 1:
-                interval = intervals.seed_interval(bits)
-                whiskers(ax, x, interval.low, interval.high, color)
-        counted = name.endswith("gram")
-        ax.plot(
-            *zip(*points, strict=True),
-            marker=marker,
-            color=color,
-            markersize=7,
-            label="" if counted else name,
-        )
-        if counted:
-            tag(ax, name, points[-1], (0, -12), "center")
-    ax.legend()
+    level, ends = _counted(climbs, base), {}
+    for name, look in _looks(climbs).items():
+        groups = list(by_budget(climbs, name).values())
+        x = [float(np.mean([c.flops for c in group])) for group in groups]
+        means = _draw_line(ax, name, look, x, [[c.bits_per_byte for c in group] for group in groups])
+        if name.endswith("gram"):
+            place = (
+                ((0, -12), "center") if name == base else ((8, 0), "left")
+            )  # below the line that starts there
+            tag(ax, name, (x[-1], means[-1]), *place)
+        else:
+            ends[name] = means[-1], look[0]
+    ax.axhline(level, color=INK, linewidth=1.2, linestyle="--", zorder=1)
     ax.set_xscale("log")
-    ax.margins(x=0.3, y=0.1)
-    return ax
+    ax.minorticks_off()
+    ax.margins(x=0.06, y=0.04)
+    low, high = ax.get_ylim()
+    ax.set_ylim(0.2 * np.floor(low / 0.2), 0.2 * np.ceil(high / 0.2))  # the axis ends at a tick
+    return name_ends(ax, ends)
 
 
 def draw_against(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axes:
@@ -135,27 +150,75 @@ def draw_against(ax: Axes, climbs: Sequence[Climb], base: str = "5-gram") -> Axe
     stand right of the axes, at the ends of the lines.
     Raises ``ValueError`` when there is no such rung, or it was trained with a budget.
     """
-    from llmbook.core.show.plotting import INK, whiskers
+    from llmbook.core.show.plotting import INK
 
     level = _counted(climbs, base)
     ends = {base: (0.0, INK)}
-    for name, (color, marker) in _looks(climbs).items():
+    for name, look in _looks(climbs).items():
         groups = {budget: group for budget, group in by_budget(climbs, name).items() if budget}
         if not groups:
             continue
-        bits = {budget: [c.bits_per_byte - level for c in group] for budget, group in groups.items()}
-        for budget, values in bits.items():
-            if len(values) > 1:
-                interval = intervals.seed_interval(values)
-                whiskers(ax, budget, interval.low, interval.high, color)
-        means = [float(np.mean(values)) for values in bits.values()]
-        ax.plot(list(bits), means, marker=marker, color=color, markersize=7, label=name)
-        ends[name] = means[-1], color
+        bits = [[c.bits_per_byte - level for c in group] for group in groups.values()]
+        ends[name] = _draw_line(ax, name, look, list(groups), bits)[-1], look[0]
     ax.axhline(0.0, color=INK, linewidth=1.4, linestyle="--")
     ax.set_xscale("log")
     ax.margins(x=0.06, y=0.06)
-    _name_ends(ax, ends)
-    return ax
+    return name_ends(ax, ends)
+
+
+def draw_scaling(ax: Axes, climbs: Sequence[Climb], straight: str = "Transformer") -> Axes:
+    """Bits per byte against operations, both axes logarithmic: a line per network over its budgets.
+
+    There a power law is a straight line (Kaplan et al. 2020, arXiv:2001.08361). Dotted: ``straight`` if every budget
+    bought what the second did, in per cent for the same factor. Points are means over seeds, bars 95 % intervals.
+    Raises ``ValueError`` when ``straight`` had fewer than two budgets.
+    """
+    from llmbook.core.show.plotting import INK
+
+    slope, ends, budgets = fall(climbs, straight)[0], {}, []
+    for name, look in _looks(climbs).items():
+        budgets = [budget for budget in by_budget(climbs, name) if budget]
+        if budgets:
+            means = _draw_line(ax, name, look, budgets, [_bits(climbs, name, budget) for budget in budgets])
+            ends[name] = means[-1], look[0]
+        if name == straight:
+            line = means[0] * (np.array(budgets) / budgets[0]) ** slope
+            ax.plot(budgets, line, color=INK, linewidth=1.4, linestyle=":", zorder=1)
+            ends["straight on"] = float(line[-1]), INK
+    _log_axes(ax, sorted({c.budget for c in results(climbs) if c.budget}))
+    return name_ends(ax, ends)
+
+
+def _log_axes(ax: Axes, budgets: Sequence[float]) -> None:
+    """Both axes logarithmic, with the budgets as ticks of the one and every fifth of a bit of the other."""
+    from llmbook.core.show.svg import plain
+
+    ax.set(xscale="log", yscale="log")
+    powers = [f"{budget:.1e}".split("e") for budget in budgets]
+    ax.set_xticks(budgets, [plain(rf"$\mathdefault{{{m}\times10^{{{int(e)}}}}}$") for m, e in powers])
+    ax.minorticks_off()
+    ax.margins(x=0.06, y=0.04)
+    low, high = ax.get_ylim()
+    ticks = np.arange(np.floor(low / 0.2), np.ceil(high / 0.2) + 1) * 0.2
+    ax.set_yticks(ticks, [f"{tick:.1f}" for tick in ticks])
+    ax.set_ylim(ticks[0], ticks[-1])
+
+
+def fall(climbs: Sequence[Climb], name: str) -> list[float]:
+    """From each budget to the next, the slope of bits per byte against operations on logarithmic axes.
+
+    A power law would have one slope everywhere: at -0.1, twice the operations bring bits down to 2 ** -0.1 of what they
+    were, 7 % less. Raises ``ValueError`` for a network that had fewer than two budgets.
+
+    >>> runs = [Climb("LSTM", 0, bits, 1, 1.0, flops, 1, flops) for flops, bits in ((1.0, 4.0), (4.0, 2.0))]
+    >>> fall(runs, "LSTM")
+    [-0.5]
+    """
+    budgets = [budget for budget in by_budget(climbs, name) if budget]
+    if len(budgets) < 2:
+        raise ValueError(f"{name} had {len(budgets)} budgets; a slope needs two or more")
+    bits = [float(np.mean(_bits(climbs, name, budget))) for budget in budgets]
+    return (np.diff(np.log(bits)) / np.diff(np.log(budgets))).tolist()
 
 
 def _counted(climbs: Sequence[Climb], name: str) -> float:
@@ -169,19 +232,21 @@ def _counted(climbs: Sequence[Climb], name: str) -> float:
     return found[0].bits_per_byte
 
 
-def _name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.0) -> None:
+def name_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 15.0) -> Axes:
     """Names right of the axes, each at the height (data, colour) where its line ends, at least ``gap`` points apart."""
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high)
+    ax.set_ylim(ax.get_ylim())
+    scale = ax.yaxis.get_transform().transform  # what a logarithmic axis makes of a number
+    low, high = scale(np.array(ax.get_ylim()))
     grid = ax.get_gridspec()
     inches = ax.figure.bbox.height / ax.figure.dpi / (grid.nrows if grid else 1)
     points = 0.7 * 72 * inches / (high - low)  # a unit, at least
     order = sorted(ends, key=lambda name: ends[name][0])
-    wanted = np.array([(ends[name][0] - low) * points for name in order])
+    wanted = (scale(np.array([ends[name][0] for name in order])) - low) * points
     for name, at, place in zip(order, wanted, spread(wanted, gap), strict=True):
         y, color = ends[name]
         ax.annotate(name, (1.0, y), xytext=(8, place - at), xycoords=ax.get_yaxis_transform(), color=color,
                     textcoords="offset points", va="center", fontweight="bold", annotation_clip=False)  # fmt: skip
+    return ax
 
 
 def spread(wanted: Sequence[float] | np.ndarray, gap: float) -> np.ndarray:

@@ -60,8 +60,8 @@ class Script:
 
     @classmethod
     def parse(cls, text: str) -> Script:
-        """Read the notation above. Raises ValueError for a malformed line, a link to no keyword, no ``none``
-        or other than four memory rules."""
+        """Read the notation above. Raises ValueError for a malformed line, a rule without a reassembly or with the
+        number of a part that it does not have, a link to no keyword, no ``none`` or other than four memory rules."""
         keys: dict[str, Key] = {}
         memory_key = ""
         for paragraph in re.split(r"\n(?=\S)", text.strip()):
@@ -71,6 +71,8 @@ class Script:
             words, rank, substitute, link, tags = match.groups()
             body = body or ([f"0:={link}"] if link else [])
             rules = tuple(tuple(map(str.strip, re.split("[:;]", rule))) for rule in body)
+            for rule in rules:
+                _check(rule, words)
             memory_key = link if words == "memory" else memory_key
             for word in words.split(","):
                 keys[word] = Key(int(rank or 0), substitute, rules, tuple(tags.replace("/", "").split()))
@@ -99,6 +101,16 @@ class Trace:
     words: str = ""
     keystack: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+
+
+def _check(rule: Rule, words: str) -> None:
+    """ValueError unless the rule can always answer."""
+    if len(rule) < 2:
+        raise ValueError(f"a rule of {words!r} has no reassembly: write * {rule[0]} : what to say")
+    n = len(rule[0].split())
+    numbers = {int(number) for text in rule[1:] for number in re.findall(r"\b\d+\b", text)}
+    if wrong := numbers - set(range(1, n + 1)):
+        raise ValueError(f"a rule of {words!r} asks for part {min(wrong)}; * {rule[0]} has parts 1 to {n}")
 
 
 def tokenize(text: str) -> list[str]:

@@ -125,12 +125,12 @@ def count_ngrams(corpus: Text, order: int, smoothing: Smoothing | None = None) -
 
 
 def sample(model: nn.Module | NGram, corpus: Text, prompt: str, n: int, seed: int = 0) -> str:
-    """``n`` tokens drawn after ``prompt`` from any model of the ladder."""
+    """``n`` tokens drawn after ``prompt`` from any model of the ladder, with the probabilities that it gives them."""
     ids, generator = corpus.tokenizer.encode(prompt).ids, torch.Generator().manual_seed(seed)
     if isinstance(model, NGram):
         return prompt + corpus.decode(model.sample(generator, n, ids).tolist())
     start = torch.tensor([ids], device=next(model.parameters()).device)
-    out: Tensor = generate(model, start, n, temperature=0.8, generator=generator, use_cache=False)
+    out: Tensor = generate(model, start, n, temperature=1.0, generator=generator, use_cache=False)
     return corpus.decode(out[0].tolist())
 
 

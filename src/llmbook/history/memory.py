@@ -67,8 +67,8 @@ def reach(
 
     Each of ``seeds`` seeds from ``seed`` on draws a network of 128 units and ``n`` random texts, the same texts for
     every kind and start, and the same network for both starts of a kind, but for the change that ``help_start`` makes.
-    Raises ``ValueError`` for a bare string, an unknown kind or start, fewer than two seeds (one has no interval), or a
-    distance or number of texts below 1.
+    Raises ``ValueError`` for a bare string, an unknown kind or start, fewer than two seeds (one has no interval), a
+    distance or number of texts below 1, or a distance over which a gradient gets too small for float32.
 
     >>> far = reach(("lstm",), distance=24, seeds=2, n=4)
     >>> bool(far["lstm", "helped"].mean[20] > far["lstm", "plain"].mean[20])
@@ -99,6 +99,11 @@ def _once(kind: str, start: str, distance: int, seed: int, n: int) -> np.ndarray
         help_start(model)
     ids = torch.randint(64, (n, distance + 1), generator=torch.Generator().manual_seed(seed))
     size = recurrent.gradient_by_distance(model, ids)
+    if not size.all():
+        raise ValueError(
+            f"distance is {distance}, but {int(np.argmin(size))} tokens back the gradient of the {kind} from a {start} "
+            "start is 0 in float32, and 0 has no logarithm; give a smaller distance"
+        )
     return size / size[0]
 
 

@@ -138,4 +138,5 @@ def gradient_by_distance(model: nn.Module, ids: Tensor, embedding: nn.Module | N
         hook.remove()
     loss = F.cross_entropy(logits, ids[:, -1], reduction="sum")
     (gradient,) = torch.autograd.grad(loss, kept[0])  # (B, T, C)
+    gradient = gradient if gradient.dtype == torch.float64 else gradient.float()  # numpy has no bfloat16
     return gradient.norm(dim=-1).mean(dim=0).flip(0).cpu().numpy()

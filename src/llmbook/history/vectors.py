@@ -41,7 +41,7 @@ PAIRS = (  # each word one token, with the space before it
     (" day", " night"), (" father", " brother"), (" lord", " king"),
     (" the", "The"), (" and", "And"), (" but", "But"), (" my", "My"),
 )  # fmt: skip
-SHOWN = (" she", " thy", " shall", " was", " this", " with", " come", " night", " king", "The")
+SHOWN = (" he", " she", " thy", " shall", " was", " this", " with", " come", " night", " king", "The")
 
 
 @dataclass(frozen=True)

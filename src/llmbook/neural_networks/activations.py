@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from llmbook.neural_networks.autograd import Array
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
 
 _erf = np.vectorize(math.erf, otypes=[float])  # NumPy has none
 
@@ -99,3 +103,25 @@ def activation_curves(x: Sequence[float] | np.ndarray) -> dict[str, tuple[np.nda
         y.sum().backward()
         curves[name] = (y.value, a.grad)
     return curves
+
+
+def draw_curves(
+    ax: Axes, curves: dict[str, tuple[np.ndarray, np.ndarray]], x: np.ndarray, slopes: bool = False
+) -> Axes:
+    """Some of ``activation_curves(x)``, or their slopes; where ReLU's slope jumps the line is broken, not upright.
+
+    At the jump the circle that is filled belongs to the slope, the empty one does not.
+    """
+    from llmbook.core.show.plotting import PAPER, lines
+
+    series = {name: (x, pair[int(slopes)]) for name, pair in curves.items()}
+    if slopes and "relu" in series:
+        jump = int(np.searchsorted(x, 0.0, side="right"))
+        broken = np.insert(x, jump, [0.0, 0.0]), np.insert(curves["relu"][1], jump, [np.nan, 1.0])
+        series["relu"] = broken
+    lines(ax, series)
+    if slopes and "relu" in series:
+        color = ax.lines[list(series).index("relu")].get_color()
+        ax.plot([0], [0], "o", color=color, zorder=4)
+        ax.plot([0], [1], "o", color=color, markerfacecolor=PAPER, zorder=4)
+    return ax

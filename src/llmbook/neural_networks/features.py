@@ -37,7 +37,8 @@ def hidden_words(model: MLP, vocabulary: Sequence[str], x: np.ndarray, n: int = 
     """The words of every hidden neuron of a reader with one hidden layer, the neuron that speaks loudest first.
 
     ``x`` holds the training articles as bags of words over ``vocabulary``: (N, I). Only words that wake a neuron are
-    named, by weight · deviation · rarity (see above); that is a choice, and another one names other words.
+    named, at most ``n``, by weight · deviation · rarity (see above); that is a choice, and another one names other
+    words.
 
     >>> model = MLP((3, 1, 2), seed=0)
     >>> model.weights[0].value, model.weights[1].value = np.array([[1.0], [2.0], [9.0]]), np.array([[0.0, 1.0]])
@@ -64,7 +65,11 @@ def hidden_words(model: MLP, vocabulary: Sequence[str], x: np.ndarray, n: int = 
     found = [
         HiddenWords(
             neuron,
-            tuple(vocabulary[i] for i in np.argsort(-moves[:, neuron], kind="stable")[:n]),
+            tuple(
+                vocabulary[i]
+                for i in np.argsort(-moves[:, neuron], kind="stable")[:n]
+                if moves[i, neuron] > 0
+            ),
             int(speaks[neuron].argmax()),
             float(speaks[neuron].max()),
         )

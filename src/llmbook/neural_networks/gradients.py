@@ -58,12 +58,14 @@ def _direction(model: MLP, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The gradient of the loss on these examples, of all parameters in one vector, scaled to length 1."""
     parameters = model.parameters()
     kept = [p.grad for p in parameters]
-    for p in parameters:
-        p.grad = np.zeros_like(p.value)
-    cross_entropy(model(x), labels).backward()
-    gradient = np.concatenate([p.grad.ravel() for p in parameters])
-    for p, grad in zip(parameters, kept, strict=True):
-        p.grad = grad
+    try:
+        for p in parameters:
+            p.grad = np.zeros_like(p.value)
+        cross_entropy(model(x), labels).backward()
+        gradient = np.concatenate([p.grad.ravel() for p in parameters])
+    finally:
+        for p, grad in zip(parameters, kept, strict=True):
+            p.grad = grad
     length = np.linalg.norm(gradient)
     if not 0 < length < math.inf:
         raise ValueError(

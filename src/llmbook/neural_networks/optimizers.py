@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from llmbook.neural_networks.articles import split_news
 from llmbook.neural_networks.autograd import Array, cross_entropy
 from llmbook.neural_networks.mlp import MLP
 from llmbook.neural_networks.reading import own_bags
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
 
 
 class SGD:
@@ -58,7 +62,8 @@ class SGD:
         """Move every parameter, then forget the gradients."""
         self.t += 1
         for p, remembered in zip(self.parameters, self.remembered, strict=True):
-            p.value += self.lr * self.direction(p, self.decayed(p), remembered)
+            # a new array: the numbers that an Array was made of stay as they were
+            p.value = np.asarray(p.value + self.lr * self.direction(p, self.decayed(p), remembered))
             p.grad = np.zeros_like(p.value)
 
 
@@ -197,6 +202,21 @@ def descend(
     return np.array(way)
 
 
+def draw_walk(ax: Axes, walk: np.ndarray, across: float, thick: int = 20) -> Axes:
+    """A walk (steps + 1, 2) over contours of (x² + across · y²) / 2, its first ``thick`` steps thick, start a cross."""
+    from llmbook.core.show.plotting import INK, ORANGE, SKY
+
+    x, y = np.meshgrid(np.linspace(-4.6, 3, 60), np.linspace(-1.8, 1.8, 45))
+    levels = (1, 4, 10, 40, 110)
+    ax.contour(x, y, (x**2 + across * y**2) / 2, levels=levels, colors=SKY, linewidths=0.8)
+    ax.plot(*walk[thick:].T, color=ORANGE, linewidth=0.7)
+    ax.plot(*walk[: thick + 1].T, color=ORANGE, marker=".", linewidth=1.6)
+    ax.plot(*walk[0], "x", color=INK)
+    ax.plot(0, 0, "o", markerfacecolor="none", color=INK)
+    ax.set(xlim=(-4.6, 3), ylim=(-1.8, 1.8), xticks=(-4, -2, 0, 2), yticks=(-1, 0, 1))
+    return ax
+
+
 # -------------------------------------------------------------------------------------- the news, at many rates
 
 
@@ -214,13 +234,15 @@ def rate_curves(
     """Loss on the news' validation articles before each step and after the last, for each rate: lr -> (steps + 1,).
 
     All rates begin with the same weights and see the same batches. A loss that is no number any more stays infinite.
-    Raises ``ValueError`` for an unknown optimizer, no rate, or a negative number of steps.
+    Raises ``ValueError`` for an unknown optimizer, no rate or one that makes no sense, or a negative number of steps.
     """
     if not len(rates) or steps < 0:
         raise ValueError(
             f"rates are {list(rates)}, steps {steps}; give at least one rate, and 0 or more steps"
         )
     kind = _optimizer(optimizer)
+    for lr in rates:
+        kind([Array(0.0)], lr)  # refuses a rate that makes no sense before the first is tried
     return {float(lr): _one_curve(kind, lr, steps, seed, batch_size) for lr in rates}
 
 

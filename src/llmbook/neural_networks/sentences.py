@@ -85,15 +85,17 @@ def _rule(
 ) -> tuple[str, dict[str, str]]:
     """What the operation does to a gradient, and the arithmetic of what each input gets."""
     g = show(node.gradient)
+    # What was stretched gets one number for all its copies: their sum.
+    stretched = {name for name, gradient in gets.items() if gradient.shape != node.gradient.shape}
     if node.op == "*":
         how = {
             name: " + ".join(f"{g} · {bracketed(nodes[o].label)}" for o in _others(node, name))
             for name in gets
         }
-        return "× swaps the factors", how
+        return "× swaps the factors", _summed(how, stretched)
     if node.op == "+":
         sums = {name: " + ".join([g, *[bracketed(g)] * (len(_others(node, name)) - 1)]) for name in gets}
-        return "+ hands on what it gets", sums
+        return "+ hands on what it gets", _summed(sums, stretched)
     if node.op in ("@", "sum", "[]"):
         return {"@": "@ multiplies by the other matrix, transposed",
                 "sum": "sum hands its gradient to every entry",
@@ -103,6 +105,10 @@ def _rule(
         return f"{symbol(node.op)} multiplies by its slope", {}
     slope = show(passed / node.gradient)
     return f"{symbol(node.op)} has the slope {slope} here", {only: f"{g} · {bracketed(slope)}"}
+
+
+def _summed(how: Mapping[str, str], stretched: set[str]) -> dict[str, str]:
+    return {name: f"sum({one})" if name in stretched else one for name, one in how.items()}
 
 
 def _others(node: Node, name: str) -> list[str]:

@@ -83,3 +83,12 @@ def solved_by_size(rows: Sequence[Trained]) -> dict[int, tuple[int, Interval]]:
     return {
         n: (sum(solved), wilson_interval(sum(solved), len(solved))) for n, solved in sorted(by_size.items())
     }
+
+
+def stuck_runs(rows: Sequence[Trained], n_hidden: int | None = None) -> list[Trained]:
+    """The runs that did not solve it, of all sizes or of one.
+
+    >>> stuck_runs([Trained(2, 0, 4, 0.01), Trained(2, 1, 2, 0.35), Trained(3, 2, 2, 0.35)], n_hidden=2)
+    [Trained(n_hidden=2, seed=1, n_right=2, loss=0.35)]
+    """
+    return [row for row in rows if not row.solved and n_hidden in (None, row.n_hidden)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,7 +25,7 @@ def torch_logits(model: MLP, twin: list[torch.Tensor], x: torch.Tensor) -> torch
     for i in range(n):
         x = x @ twin[i] + twin[n + i]
         if i < n - 1 and model.activation != "none":
-            x = getattr(torch, model.activation)(x)
+            x = getattr(F, model.activation.replace(" ", "_"))(x)
     return x
 
 
@@ -64,3 +66,19 @@ def fit_with_torch(
                 p -= lr * g
         losses.append(loss.item())
     return losses
+
+
+def descend_with_torch(slopes: Sequence[float], start: Sequence[float], lr: float, steps: int) -> np.ndarray:
+    """Where ``torch.optim.AdamW`` (decay 0.01) goes on the sum of slopes/2 · p²: (steps, len(start)), no start.
+
+    >>> descend_with_torch([1.0], [1.0], lr=0.1, steps=1).round(3).tolist()  # 1 - 0.1 - 0.1 · 0.01
+    [[0.899]]
+    """
+    p = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    optimizer, way = torch.optim.AdamW([p], lr=lr, weight_decay=0.01), []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        (p * p * torch.tensor(slopes, dtype=torch.float64) / 2).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        way.append(p.detach().numpy().copy())
+    return np.array(way)

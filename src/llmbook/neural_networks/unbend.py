@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,15 @@ def unbending(
     )
 
 
+def snapshot_of(seed: int, n_step: int = 1000, lr: float = 0.5) -> Snapshot:
+    """The network of two hidden neurons that starts from ``seed``, after ``n_step`` steps, solved or stuck.
+
+    >>> snapshot_of(2, n_step=0).model.sizes
+    (2, 2, 2)
+    """
+    return _way(seed, (n_step,), lr)[-1]
+
+
 def _way(seed: int, steps: Sequence[int], lr: float) -> list[Snapshot]:
     """The snapshots of one start."""
     (points, labels), model, way = XOR, MLP((2, 2, 2), "tanh", seed), []
@@ -104,18 +113,54 @@ def line_within(a: np.ndarray, c: float, edge: float = EDGE) -> np.ndarray | Non
 
 
 def draw_unbend(left: Axes, right: Axes, snapshot: Snapshot) -> tuple[Axes, Axes]:
-    """On the left the plane of the inputs with its boundary, on the right that of the hidden outputs with its line."""
+    """On the left the plane of the inputs with its boundary, on the right that of the hidden outputs with its line.
+
+    Both are shaded alike: the colours say which class the network expects where. On the right circles are larger than
+    squares, so that two points of different classes in one place are seen to be two.
+    """
     from llmbook.core.show.plotting import BLUE, INK, ORANGE, PAPER, boundary, label
 
     points, labels = XOR
     boundary(left, lambda xy: probability(snapshot.model, xy, label=1), points, labels)
-    label(left, "first input", "second input")
+    label(left, "first input", "second input", "inputs")
+    _shade(right, *snapshot.line)
     ends = line_within(*snapshot.line)
     if ends is not None:
         right.plot(*ends.T, color=INK, linewidth=1.5)
-    for value, marker, color, size in ((0, "o", BLUE, 80), (1, "s", ORANGE, 45)):
+    for value, marker, color, size in ((0, "o", BLUE, 130), (1, "s", ORANGE, 45)):
         here = snapshot.hidden[labels == value]
-        right.scatter(here[:, 0], here[:, 1], marker=marker, color=color, edgecolor=PAPER, s=size, zorder=3)
+        style: dict[str, Any] = {
+            "marker": marker,
+            "color": color,
+            "edgecolor": PAPER,
+            "s": size,
+            "label": f"class {value}",
+        }
+        right.scatter(here[:, 0], here[:, 1], zorder=3, **style)
     right.set(xlim=(-EDGE, EDGE), ylim=(-EDGE, EDGE), xticks=(-1, 0, 1), yticks=(-1, 0, 1))
-    label(right, "first hidden output", "second hidden output")
+    right.grid(False)
+    label(right, "first hidden output", "second hidden output", "hidden outputs")
+    left.figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncol=2)
     return left, right
+
+
+def _shade(ax: Axes, a: np.ndarray, c: float) -> None:
+    """The hidden plane in the colours of ``boundary``: straight bands, since only a · h + c counts."""
+    corner = np.array([-EDGE, EDGE])
+    score = a[0] * corner[None, :] + a[1] * corner[:, None] + c  # linear, so two points a side are enough
+    share = np.linspace(0.1, 0.9, 9)
+    levels = [-1e9, *np.log(share / (1 - share)), 1e9]
+    ax.contourf(corner, corner, score, levels=levels, colors=[_color(p) for p in np.linspace(0.05, 0.95, 10)])
+
+
+def _color(share: float) -> str:
+    """From the colour of class 0 over white to that of class 1.
+
+    >>> _color(0.5), _color(0.0) == _color(1.0)
+    ('#ffffff', False)
+    """
+    from llmbook.core.show.plotting import PAPER, SKY, YELLOW
+
+    end, part = (SKY if share < 0.5 else YELLOW), abs(2 * share - 1)
+    pairs = ((int(PAPER[i : i + 2], 16), int(end[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(white + part * (color - white)):02x}" for white, color in pairs)

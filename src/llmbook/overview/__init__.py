@@ -8,6 +8,7 @@ from llmbook.overview.capitals import (
     EXAMPLES,
     SHOWN,
     TWENTY,
+    WRONG_EXAMPLES,
     ask_capitals,
     draw_by_population,
     draw_capitals,
@@ -15,9 +16,9 @@ from llmbook.overview.capitals import (
     share_right,
 )
 from llmbook.overview.domains import EXCERPTS, ExcerptScore, by_domain, difference, excerpts, score_excerpts
-from llmbook.overview.questions import SENTENCES, probability_of, share_correct, shuffled
-from llmbook.overview.sizes import MODELS, table_of_sizes
-from llmbook.overview.surprise import surprise_after, surprise_with_contexts
+from llmbook.overview.pairs import PAIRS, SOLVED_SUMS, WRONG_SUMS, both_right, choose, draw_pairs
+from llmbook.overview.questions import FORMS, SENTENCES, share_correct, shuffled
+from llmbook.overview.sizes import MODELS, draw_sizes, table_of_sizes
 from llmbook.overview.temperature import TEMPERATURES, at_temperatures, draw_heated
 
 __all__ = [
@@ -25,29 +26,35 @@ __all__ = [
     "COUNTRIES",
     "EXAMPLES",
     "EXCERPTS",
+    "FORMS",
     "MODELS",
+    "PAIRS",
     "SENTENCES",
     "SHOWN",
+    "SOLVED_SUMS",
     "TEMPERATURES",
     "TWENTY",
+    "WRONG_EXAMPLES",
+    "WRONG_SUMS",
     "ExcerptScore",
     "LanguageModel",
     "ask_capitals",
     "at_temperatures",
+    "both_right",
     "by_domain",
+    "choose",
     "difference",
     "draw_by_population",
     "draw_capitals",
     "draw_heated",
+    "draw_pairs",
+    "draw_sizes",
     "excerpts",
     "population_correlation",
-    "probability_of",
     "score_excerpts",
     "share_correct",
     "share_right",
     "shuffled",
     "sign_test",
-    "surprise_after",
-    "surprise_with_contexts",
     "table_of_sizes",
 ]

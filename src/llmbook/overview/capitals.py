@@ -11,10 +11,11 @@ other (Mexico City), and a better measure of fame than population, such as how m
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -61,6 +62,10 @@ TWENTY = (
 CAPITALS = [(f"The capital of {country} is", f" {COUNTRIES[country][0]}") for country in TWENTY]
 SHOWN = ("Germany", "Portugal", "India")  # none of them among the twenty
 EXAMPLES = "".join(f"The capital of {country} is {COUNTRIES[country][0]}.\n" for country in SHOWN)
+WRONG_EXAMPLES = "".join(  # the same countries, each with the capital of the next
+    f"The capital of {country} is {COUNTRIES[other][0]}.\n"
+    for country, other in zip(SHOWN, (*SHOWN[1:], SHOWN[0]), strict=True)
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Answer:
     """What the model says of one country: p(capital | question), and what it writes if it always takes the likeliest.
 
     ``right``: that it writes the capital's name, all ``n_token`` tokens of it (whose probabilities make ``p``);
-    ``begun``: that its first token is the name's first, which for " K" of Kathmandu says little. ``first`` is the
+    ``begun``: that its first token is the name's first, of which " Kath" does not yet say Kathmandu. ``first`` is the
     likeliest first token. ``population`` is in millions.
     """
 
@@ -95,8 +100,10 @@ def ask_capitals(
 ) -> list[Answer]:
     """The model's answer for each country, in batches; ``before``: a text in front of every question.
 
-    Raises ``ValueError`` for no country, or one that is not in ``COUNTRIES``.
+    Raises ``ValueError`` for no country, or one that is not in ``COUNTRIES``, and for a batch of none.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; give at least 1")
     if isinstance(countries, str) or not countries:
         raise ValueError(f"countries is {countries!r}; give a list of names, at least one")
     if unknown := [c for c in countries if c not in COUNTRIES]:
@@ -139,10 +146,12 @@ def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     >>> rank_correlation([1, 2, 3, 4], [10, 100, 1000, 5]), round(rank_correlation([1, 2, 2], [1, 2, 3]), 3)
     (-0.2, 0.866)
 
-    Raises ``ValueError`` for lists of different or too small length, and where all values of one are equal.
+    Raises ``ValueError`` for lists of different or too small length, for nan, and where all values of one are equal.
     """
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"{len(x)} and {len(y)} values; give two lists of one length, at least 2")
+    if any(map(math.isnan, (*x, *y))):
+        raise ValueError("a value is nan, which has no rank; leave its pair out, and say so")
     a, b = _ranks(x), _ranks(y)
     a, b = a - a.mean(), b - b.mean()
     if not a.any() or not b.any():
@@ -188,8 +197,9 @@ def correlation(
     while len(drawn) < n_resamples:
         rows = rng.choices(range(n), k=n)
         one, other = [x[i] for i in rows], [y[i] for i in rows]
-        if len(set(one)) > 1 and len(set(other)) > 1:
-            drawn.append(rank_correlation(one, other))
+        if len(set(one)) < 2 or len(set(other)) < 2:
+            continue  # no order to compare; neither counted in the interval nor matched by a re-pairing
+        drawn.append(rank_correlation(one, other))
         as_far += abs(rank_correlation(x, rng.sample(list(y), n))) >= abs(value) - 1e-12
     low, high = (
         torch.tensor(drawn, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double()).tolist()
@@ -205,22 +215,51 @@ def population_correlation(answers: Sequence[Answer], seed: int = 0) -> Correlat
 # ------------------------------------------------------------------------------------------------- pictures
 
 
-def draw_capitals(ax: Axes, answers: Sequence[Answer]) -> Axes:
-    """A bar per country, the likeliest capital first; its colour says what the model would write."""
-    from llmbook.core.show.plotting import BLUE, FAINT, INK, ORANGE, label
+LOOKS = {
+    "right": ("o", True),
+    "another name": ("s", False),
+    "no name": ("x", True),
+}  # marker, whether it is filled
 
-    rows = sorted(answers, key=lambda a: -a.p)
-    looks = {"right": (BLUE, ""), "another name": (ORANGE, "///"), "no name": (FAINT, "")}
-    for verdict, (color, hatch) in looks.items():
-        chosen = [(i, a.p) for i, a in enumerate(rows) if a.verdict == verdict]
-        places, p = [i for i, _ in chosen], [p for _, p in chosen]
-        if chosen:  # of no bars the legend would show another colour
-            ax.barh(places, p, color=color, hatch=hatch, edgecolor=INK, linewidth=0.6, label=verdict)
+
+def draw_capitals(ax: Axes, alone: Sequence[Answer], after: Sequence[Answer]) -> Axes:
+    """A line per country, from a small mark (asked alone) to a large one (after examples), the likeliest then on top.
+
+    The shape of a mark says what the model would write there; behind a large mark that is wrong stands how that begins.
+
+    Raises ``ValueError`` when the two are not about the same countries.
+    """
+    from llmbook.core.show.plotting import FAINT, INK, label, tag
+
+    first = {a.country: a for a in alone}
+    if set(first) != {a.country for a in after}:
+        raise ValueError("the two lists name different countries; ask both times about the same ones")
+    rows = sorted(after, key=lambda a: -a.p)
+    ax.hlines(
+        range(len(rows)), [first[a.country].p for a in rows], [a.p for a in rows], color=INK, linewidth=1
+    )
+    for answers, size in (([first[a.country] for a in rows], 26), (rows, 75)):
+        for i, a in enumerate(answers):
+            _mark(ax, a.verdict, (a.p, i), size)
+    for i, a in enumerate(rows):
+        if not a.right:
+            tag(ax, f"{a.first.strip()} …", (a.p, i), (11, 0))
     ax.set_yticks(range(len(rows)), [a.country for a in rows])
     ax.invert_yaxis()
-    ax.grid(axis="y", visible=False)
-    ax.legend(title="what it would write", loc="lower right")
+    ax.grid(axis="y", color=FAINT)
+    for verdict in LOOKS:
+        _mark(ax, verdict, (float("nan"), 0), 60, label=verdict)
+    ax.legend(title="it would write", loc="lower right")
     return label(ax, "probability of the right capital")
+
+
+def _mark(ax: Axes, verdict: str, at: tuple[float, float], size: float, label: str = "") -> None:
+    from llmbook.core.show.plotting import BLUE, ORANGE, PAPER
+
+    marker, filled = LOOKS[verdict]
+    color = BLUE if verdict == "right" else ORANGE
+    paint: dict[str, Any] = {"color": color} if filled else {"edgecolor": color, "facecolor": PAPER}
+    ax.scatter([at[0]], [at[1]], s=size, marker=marker, linewidth=1.4, zorder=3, label=label or None, **paint)
 
 
 def draw_by_population(ax: Axes, answers: Sequence[Answer], named: Sequence[str] = ()) -> Axes:
@@ -239,6 +278,7 @@ def draw_by_population(ax: Axes, answers: Sequence[Answer], named: Sequence[str]
         if a.country in named:
             tag(ax, a.country, (a.population, a.p), (0, -11), "center")
     ax.set_xscale("log")
+    ax.set_xlim(0.2, 3000)
     ax.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
     ax.set_yscale("log")
     ax.legend(title="the capital's name is", loc="lower right")

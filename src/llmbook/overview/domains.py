@@ -66,8 +66,10 @@ def works(domain: str) -> list[tuple[str, str]]:
 def excerpts(lm: LanguageModel, domain: str, n: int, n_token: int, seed: int = 0) -> list[Excerpt]:
     """``n`` excerpts of ``n_token`` tokens, each of another work, from a random line on.
 
-    Raises ``ValueError`` when fewer works are long enough.
+    Raises ``ValueError`` when fewer works are long enough, and when ``n`` or ``n_token`` is below 1.
     """
+    if n < 1 or n_token < 1:
+        raise ValueError(f"n is {n}, n_token {n_token}; give at least 1 of each")
     found: list[Excerpt] = []
     rng = random.Random(f"{seed} {domain}")
     candidates = works(domain)
@@ -117,11 +119,19 @@ def score_excerpts(
         bits += (-log_p.gather(2, part[:, n_context:, None]).sum((1, 2)) / math.log(2)).tolist()
     scores = []
     for excerpt, tokens, b in zip(chosen, ids, bits, strict=True):
-        n_byte = len(lm.tokenizer.decode(tokens[n_context:].tolist()).encode())
+        n_byte = _n_byte(lm, tokens[n_context:].tolist())
         scores.append(
             ExcerptScore(excerpt.domain, excerpt.title, len(tokens) - n_context, n_byte, b / n_byte)
         )
     return scores
+
+
+def _n_byte(lm: LanguageModel, ids: list[int]) -> int:
+    """How many bytes tokens stand for, also where the first begins inside a character: in byte-level BPE names tell."""
+    text = lm.tokenizer.decode(ids)
+    if "\ufffd" not in text:
+        return len(text.encode())
+    return sum(map(len, lm.tokenizer.convert_ids_to_tokens(ids)))  # one character a byte
 
 
 def by_domain(scores: Sequence[ExcerptScore]) -> dict[str, Interval]:

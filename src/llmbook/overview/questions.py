@@ -9,8 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-import torch
-
 from llmbook.core.models.lm import LanguageModel
 
 
@@ -19,22 +17,6 @@ def shuffled(text: str, seed: int = 0) -> str:
     words = text.split()
     random.Random(seed).shuffle(words)
     return " ".join(words)
-
-
-@torch.no_grad()
-def probability_of(lm: LanguageModel, text: str, continuation: str) -> float:
-    """p(continuation | text): the product over its tokens, each given what came before it (the chain rule).
-
-    Raises ``ValueError`` when the text or the continuation is empty.
-    """
-    if not text or not continuation:
-        raise ValueError(f"text is {text!r}, continuation {continuation!r}; neither may be empty")
-    before, after = lm.encode(text), lm.encode(continuation, start=False)
-    ids = torch.cat((before, after), dim=1)  # (1, T)
-    log_p = lm.model(ids)[0, before.shape[1] - 1 : -1].log_softmax(
-        -1
-    )  # one row per token of the continuation
-    return float(log_p.gather(1, after[0, :, None]).sum().exp())
 
 
 def share_correct(lm: LanguageModel, questions: Sequence[tuple[str, str]]) -> float:
@@ -64,3 +46,23 @@ SENTENCES = (
     "The old bridge was closed after the flood damaged its pillars.",
     "My sister plays the piano much better than I do.",
 )
+
+# The same six matters as a question, a request, a sentence that is complete, and one that is not.
+FORMS = {
+    "question": (
+        "Why is the sky blue?", "How do plants make food?", "What is the capital of Peru?", "Who wrote Hamlet?",
+        "How many legs does a spider have?", "Where do penguins live?",
+    ),
+    "request": (
+        "Explain why the sky is blue.", "Explain how plants make food.", "Name the capital of Peru.",
+        "Say who wrote Hamlet.", "Count the legs of a spider.", "Describe where penguins live.",
+    ),
+    "statement": (
+        "The sky is blue.", "Plants make food from light.", "Lima is the capital of Peru.",
+        "Shakespeare wrote Hamlet.", "A spider has eight legs.", "Penguins live in the south.",
+    ),
+    "unfinished": (
+        "The sky is blue because", "Plants make food by", "The capital of Peru is", "Hamlet was written by",
+        "The legs of a spider", "Penguins live in",
+    ),
+}  # fmt: skip

@@ -7,10 +7,14 @@ tens or hundreds of billions of parameters (Zhao et al. 2023, arXiv:2303.18223, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from llmbook.core.models.config import Config
 from llmbook.core.models.parameters import parameter_count
-from llmbook.core.show.tables import Html, table
+from llmbook.core.show.tables import Html, collapsed, table
+
+if TYPE_CHECKING:
+    from llmbook.core.show.plotting import Axes
 
 TENS_OF_BILLIONS = 10_000_000_000
 DEEP = 2  # hidden layers
@@ -93,10 +97,33 @@ def short(n: int | None) -> str:
 
 
 def table_of_sizes() -> Html:
-    """The models by size; those that the second meaning of "large" lets in are marked."""
+    """The models by size, folded away; those that the second meaning of "large" lets in are marked."""
     rows = [
         (f"{m.name} ({m.year})", short(m.parameters), short(m.tokens), "yes" if m.is_huge else "")
         for m in sorted(MODELS, key=lambda m: m.parameters)
     ]
     columns = ["model", "weights", "tokens seen", "tens of billions"]
-    return table("Deep networks that learned language, by their number of weights", columns, rows)
+    caption = "Deep networks that learned language, by their number of weights"
+    return collapsed(
+        "The same as a table, with the number of tokens that each model saw", table(caption, columns, rows)
+    )
+
+
+def draw_sizes(ax: Axes) -> Axes:
+    """A dot per model, the number of its weights on a logarithmic axis, and the line between the two meanings."""
+    from llmbook.core.show.plotting import BLUE, INK, ORANGE, label, tag
+
+    ordered = sorted(MODELS, key=lambda m: m.parameters)
+    for i, m in enumerate(ordered):
+        marker, color = ("D", ORANGE) if m.is_huge else ("o", BLUE)
+        ax.scatter([m.parameters], [i], s=55, marker=marker, color=color, zorder=3)
+        offset, side = ((9, 0), "left") if m.is_huge else ((-9, 0), "right")  # away from the line
+        tag(ax, short(m.parameters), (m.parameters, i), offset, side)
+    top = len(ordered) - 0.1
+    ax.axvline(TENS_OF_BILLIONS, color=INK, linewidth=1.2, linestyle="--")
+    ax.text(TENS_OF_BILLIONS * 1.4, top, "large for all", ha="left", va="center", color=ORANGE)
+    ax.text(TENS_OF_BILLIONS / 1.4, top, "large for some", ha="right", va="center", color=BLUE)
+    ax.set(xscale="log", xlim=(8e3, 6e13), ylim=(-0.6, len(ordered) + 0.4))
+    ax.set_xticks([1e6, 1e8, 1e10, 1e12], ["1M", "100M", "10B", "1T"])
+    ax.set_yticks(range(len(ordered)), [f"{m.name} ({m.year})" for m in ordered])
+    return label(ax, "number of weights")

@@ -35,7 +35,9 @@ def test_a_sheet_without_size_is_refused(sizes):
 def test_parts_stand_where_they_are_put_with_their_names_in_the_middle(ax):
     part = drawing.box(ax, 3, 2, "tanh", width=2, height=1)
     ring = drawing.circle(ax, 8, 1, "+", radius=0.5)
-    boxed, round_one = (patch.get_path().get_extents(patch.get_patch_transform()) for patch in ax.patches)
+    boxed, round_one = (
+        patch.get_path().get_extents(patch.get_patch_transform()) for patch in ax.patches[1::2]
+    )
     np.testing.assert_allclose(boxed.bounds, (2, 1.5, 2, 1), atol=1e-6)
     np.testing.assert_allclose(round_one.bounds, (7.5, 0.5, 1, 1), atol=1e-6)
     assert [(t.get_text(), t.get_position()) for t in ax.texts] == [("tanh", (3, 2)), ("+", (8, 1))]
@@ -50,6 +52,18 @@ def test_an_edge_lies_on_the_outline_on_the_straight_line_to_the_other(angle):
         assert np.isclose(np.arctan2(y, x) % (2 * np.pi), angle % (2 * np.pi)) or np.isclose(angle, 2 * np.pi)
         on = np.hypot(x, y) / 0.5 if part.round else max(abs(x) / 1.0, abs(y) / 0.5)
         assert np.isclose(on, 1)
+
+
+def test_what_lies_under_a_part_does_not_shine_through(ax):
+    drawing.circle(ax, 8, 1, "+")
+    below, above = ax.patches
+    assert below.get_facecolor() == (1, 1, 1, 1) and above.get_facecolor()[3] < 1
+    assert below.get_zorder() <= above.get_zorder()
+
+
+def test_an_arrow_is_as_thick_as_it_is_told(ax):
+    drawing.arrow(ax, (1, 1), (1, 3), width=5)
+    assert ax.patches[-1].get_linewidth() == 5
 
 
 def test_an_arrow_runs_from_outline_to_outline_and_between_points(ax):

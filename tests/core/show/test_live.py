@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from drawn import draw
 
 from llmbook.core.models import pretrained
 from llmbook.core.show import live
@@ -60,6 +61,45 @@ def test_surprise_reads_as_text_with_a_number_for_each_token():
     place = live.surprise("The doctor", [("The", None), (" doctor", 20.54)])
     assert "The ( – ) ␣doctor ( 20.5 )" in words(place)
     assert "The –, ␣doctor 20.5" in place.text
+
+
+def test_no_line_end_parts_a_token_from_its_number_however_narrow_the_screen(tmp_path):
+    """Each token with its number is one box, and no line breaks inside it."""
+    rows = [("The", None)] + [
+        (f" {word}", 1.5 * i) for i, word in enumerate(["a", "doctor", "told", "them", "to", "wait"])
+    ]
+    place = live.surprise("The", rows)
+
+    def parted(page):
+        """The widths at which some token is in two lines, or its number is not above it."""
+        found = []
+        for width in range(90, 400, 10):
+            page.set_viewport_size({"width": width, "height": 900})
+            if not page.evaluate(WHOLE):
+                found.append(width)
+        return found
+
+    theme = "<style>p { overflow-wrap: break-word; word-break: break-word }</style>"  # as the site has it
+    assert draw(tmp_path, theme + place.html, parted)[0] == []
+
+
+WHOLE = """() => [...document.querySelectorAll("ruby")].every((ruby) => {
+  const parts = [...ruby.childNodes].filter((part) => part.nodeType === Node.TEXT_NODE).map((text) => {
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    return range.getClientRects().length;
+  });
+  return parts.every((n) => n === 1) && ruby.querySelector("rt").getClientRects().length === 1;
+})"""
+
+
+def test_the_more_bits_the_stronger_the_mark_as_in_the_browser():
+    levels = json.loads(
+        re.search(r"const LEVELS = (\[.*?\]);", (TOKENS_JS.parent / "widgets.js").read_text())[1]
+    )
+    assert list(live.LEVELS) == levels
+    html = live.surprise("a b", [("a", None), (" b", 0.9), (" c", 1.0), (" d", 12.0)]).html
+    assert re.findall(r'data-level="(\d)"', html) == ["0", "0", "1", "4"]
 
 
 def test_chat_reads_as_a_conversation():

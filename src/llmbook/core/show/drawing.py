@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from llmbook.core.show.plotting import BLUE, INK, ORANGE, Axes, figure
+from llmbook.core.show.plotting import BLUE, INK, ORANGE, PAPER, Axes, figure
 
 _LAYERS = {"arrow": 2, "part": 3, "text": 4}
 
@@ -67,13 +67,15 @@ def box(
     """A box with a text in it, centred at (x, y)."""
     corner = (x - width / 2, y - height / 2)
     shape = "round,pad=0,rounding_size=0.12"
-    ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **_paint(color)))
+    for paint in _paint(color):
+        ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **paint))
     return _named(ax, Part(x, y, width, height), text)
 
 
 def circle(ax: Axes, x: float, y: float, text: str, *, color: str = BLUE, radius: float = 0.4) -> Part:
     """A circle with a text in it, centred at (x, y): a neuron, a number, a sum."""
-    ax.add_patch(Circle((x, y), radius, **_paint(color)))
+    for paint in _paint(color):
+        ax.add_patch(Circle((x, y), radius, **paint))
     return _named(ax, Part(x, y, 2 * radius, 2 * radius, round=True), text)
 
 
@@ -86,20 +88,21 @@ def arrow(
     under: str = "",
     bend: float = 0.0,
     color: str = INK,
+    width: float = 1.3,
 ) -> Axes:
     """An arrow between two parts or points; ``text`` stands on its left as it runs, ``under`` on its right, in orange.
 
-    ``bend`` is how far it swings to the right, as a share of its length.
+    ``bend`` is how far it swings to the right, as a share of its length; ``width`` its thickness in points.
     """
     a, b = _centre(start), _centre(end)
     tail = start.edge(b) if isinstance(start, Part) else a
     head = end.edge(a) if isinstance(end, Part) else b
     style: dict[str, Any] = {
         "arrowstyle": "-|>",
-        "mutation_scale": 11,
+        "mutation_scale": 10 + width,
         "shrinkA": 0,
         "shrinkB": 0,
-        "linewidth": 1.3,
+        "linewidth": width,
     }
     bow = f"arc3,rad={bend}"
     ax.add_patch(
@@ -122,14 +125,18 @@ def _beside(ax: Axes, at: np.ndarray, away: np.ndarray, text: str, color: str) -
     ax.text(x, y, text, ha=across, va=down, color=color, zorder=_LAYERS["text"], gid="halo")
 
 
-def _paint(color: str) -> dict[str, Any]:
-    """A pale area with a line of the same colour: text on it reads in light and in dark."""
-    return {
-        "facecolor": to_rgba(color, 0.15),
-        "edgecolor": color,
-        "linewidth": 1.4,
-        "zorder": _LAYERS["part"],
-    }
+def _paint(color: str) -> list[dict[str, Any]]:
+    """Paper, so that lines below do not shine through, and on it a pale area with a line of the same colour."""
+    layer = {"zorder": _LAYERS["part"]}
+    return [
+        {
+            "facecolor": PAPER,
+            "linewidth": 0,
+            "gid": "under",
+            **layer,
+        },  # by this name it is no panel's background
+        {"facecolor": to_rgba(color, 0.15), "edgecolor": color, "linewidth": 1.4, **layer},
+    ]
 
 
 def _named(ax: Axes, part: Part, text: str) -> Part:

@@ -23,6 +23,7 @@ NOTE = "On the book's site the model itself answers here, in your browser."
 PIECES = "On the book's site this changes as you type."
 STORED = "What stands here was stored when this page ran."
 BAR = 20  # characters of a bar in plain text
+LEVELS = (1, 4, 8, 12)  # bits at which a token's mark gets stronger, as in book/_static/live/widgets.js
 
 
 def next_token(
@@ -75,8 +76,8 @@ def surprise(text: str, stored: Sequence[tuple[str, float | None]] | None = None
     if not text.strip():
         raise ValueError("the text is empty; give at least two words, since the first has nothing before it")
     rows = [(_visible(token), _bits(token, bits)) for token, bits in stored or []]
-    ruby = " ".join(f"<ruby>{escape(t)}<rp> (</rp><rt>{b}</rt><rp>)</rp></ruby>" for t, b in rows)
-    still = f"<p>Above each token: how many bits of surprise.</p>\n<p>{ruby}</p>" if rows else ""
+    marks = " ".join(_mark(token, bits) for token, bits in stored or [])
+    still = f"<p>Above each token: how many bits of surprise.</p>\n<p>{marks}</p>" if rows else ""
     lines = ["Surprise in bits, token by token:", "    " + ", ".join(f"{t} {b}" for t, b in rows)]
     title = "How much does each token surprise the model?"
     return _place("surprise", title, {"text": text}, still, lines if rows else [f"Surprise of {text!r}"])
@@ -222,6 +223,13 @@ def _bits(token: str, bits: float | None) -> str:
             f"the stored surprise of {token!r} is {bits!r} bits; it is 0 or more, None if unknown"
         )
     return "–" if bits is None else f"{bits:.1f}"
+
+
+def _mark(token: str, bits: float | None) -> str:
+    """A token with its number above it, which no line end parts, marked the more strongly the more bits it has."""
+    ruby = f"<ruby>{escape(_visible(token))}<rp> (</rp><rt>{_bits(token, bits)}</rt><rp>)</rp></ruby>"
+    level = sum((bits or 0.0) >= least for least in LEVELS)
+    return f'<span class="llmbook-live-mark" data-level="{level}" style="display:inline-block">{ruby}</span>'
 
 
 def _check_sliders(temperature: float, top_k: int | None, top_p: float) -> None:
