@@ -11,6 +11,7 @@ from matplotlib.text import Text
 
 from llmbook.core.show import svg
 from llmbook.core.show.plotting import date2num, figure, label
+from llmbook.core.show.tables import short
 from llmbook.history import milestones, timeline
 
 ROWS = timeline.milestones()
@@ -99,9 +100,9 @@ def test_each_number_of_the_table_stands_in_its_column():
         assert (date, of, kind, weights) == (row.date, row.dated_as, row.kind, "open" if row.open else "–")
         assert unescape(name) == row.name and source.endswith(f" {row.source.year}")
         computed = " (computed)" if row.computed else ""
-        assert size == (milestones.short(row.size) + computed if row.size else "–")
+        assert size == (short(row.size) + computed if row.size else "–")
         factors = f" (computed: {row.tokens_computed})" if row.tokens_computed else ""
-        assert unescape(seen) == (milestones.short(row.tokens_seen) + factors if row.tokens_seen else "–")
+        assert unescape(seen) == (short(row.tokens_seen) + factors if row.tokens_seen else "–")
         exact = [int(n) for n in re.findall(r'<data value="(\d+)">', line)]
         assert exact == [n for n in (row.size, row.tokens_seen) if n]
     assert any(r.corpus and r.tokens_seen and r.corpus != r.tokens_seen for r in ROWS)
@@ -111,17 +112,3 @@ def test_the_table_is_folded_away_and_says_how_long_it_is():
     html = str(milestones.table_of_milestones(ROWS[:3]))
     assert html.startswith("<details><summary>All 3 milestones") and html.count("<script>") == 1
     assert "15,600,000" not in str(milestones.table_of_milestones(ROWS))
-
-
-@pytest.mark.parametrize(
-    ("n", "text"),
-    [(0, "0"), (999, "999"), (1000, "1K"), (13_994_528, "14M"), (999_499, "999K"), (999_500, "1M"), (1.5e9, "1.5B"),
-     (2_780_000_000_000, "2.78T"), (1.5e14, "150T")],
-)  # fmt: skip
-def test_numbers_are_said_in_three_digits(n, text):
-    assert milestones.short(n) == text
-
-
-def test_a_negative_number_has_no_name():
-    with pytest.raises(ValueError, match="n is -1; give 0 or more"):
-        milestones.short(-1)

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +15,7 @@ import pytest
 from filelock import FileLock
 from site_checks import named, outside, reveal, settle
 
+from llmbook.build import screenshot
 from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
 from llmbook.build.site import build, site_dir
 
@@ -46,18 +44,11 @@ def site() -> Path:
     return site_dir(ROOT)
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def served(site: Path) -> Iterator[str]:
     """The address of the site on this machine."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    with screenshot.served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,13 @@ It is filmed, not drawn: the built site in Chromium, with the real weights. Need
 from __future__ import annotations
 
 import argparse
-import functools
-import http.server
 import io
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from llmbook.build.pages import find_root
-from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
+from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium, served
 from llmbook.build.site import site_dir
 from llmbook.core.run.files import atomic_path
 
@@ -27,23 +23,6 @@ TYPED, WIDTH, COLOURS = "Once upon a time", 720, 24
 CHOICES = 10  # tokens appended, the likeliest each
 PATIENCE = 300_000  # milliseconds for the model to load
 LETTER, CHOICE, LAST = 90, 700, 3000  # how long a frame stays, in milliseconds
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
 
 
 def _frames(place: Any) -> Iterator[tuple[bytes, int]]:
@@ -78,7 +57,7 @@ def film(out: Path, root: Path | None = None) -> Path:
         raise RuntimeError(HOW_TO_GET)
     from playwright.sync_api import sync_playwright
 
-    with _served(site) as home, sync_playwright() as playwright:
+    with served(site) as home, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
         tab = browser.new_page(viewport={"width": WIDTH, "height": 1000}, reduced_motion="reduce")
         tab.goto(home + PAGE)

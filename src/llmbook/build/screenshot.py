@@ -8,8 +8,13 @@ Needs Chromium and Playwright.
 from __future__ import annotations
 
 import argparse
+import functools
+import http.server
 import os
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from llmbook.build.pages import find_root
@@ -28,6 +33,24 @@ def find_chromium() -> str | None:
     if chosen := os.environ.get("CHROMIUM"):
         return chosen
     return next((path for name in CHROMIUM_NAMES if (path := shutil.which(name))), None)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address at which a folder is served on this machine, and to nobody else, while the context lasts."""
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
 
 
 def screenshot(page: str, out: Path, width: int = 1280, dark: bool = False, root: Path | None = None) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from llmbook.core.show.tables import Html, collapsed, sortable, table
+from llmbook.core.show.tables import Html, collapsed, short, sortable, table
 from llmbook.history.timeline import Milestone
 
 if TYPE_CHECKING:
@@ -30,23 +30,6 @@ PLACES = {  # where a name stands: its middle, in points from its mark
 LED = (  # so far away that a line leads back to the mark
     "GPT", "BERT-large", "Gopher", "PaLM", "Mistral 7B", "Llama 3.1 405B", "DeepSeek-V3", "gpt-oss-120b",
 )  # fmt: skip
-
-
-def short(n: float) -> str:
-    """A large number as people say it, to three digits: K, M, B and T for thousands, millions, billions and trillions.
-
-    Raises ``ValueError`` for a number below 0.
-
-    >>> [short(n) for n in (15_600_000_000_000, 124_439_808, 1_000_000_000, 999_999, 42)]
-    ['15.6T', '124M', '1B', '1M', '42']
-    """
-    if n < 0:
-        raise ValueError(f"n is {n}; give 0 or more")
-    rounded = float(f"{n:.3g}")  # first, so that 999,999 becomes a million
-    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if rounded >= size:
-            return f"{rounded / size:.4g}{unit}"
-    return f"{rounded:g}"
 
 
 def draw_timeline(ax: Axes, rows: Sequence[Milestone], names: Sequence[str] = NAMES_SHOWN) -> Axes:

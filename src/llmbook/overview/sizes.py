@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmbook.core.models.config import Config
 from llmbook.core.models.parameters import parameter_count
-from llmbook.core.show.tables import Html, collapsed, table
+from llmbook.core.show.tables import Html, collapsed, short, table
 
 if TYPE_CHECKING:
     from llmbook.core.show.plotting import Axes
@@ -80,20 +80,6 @@ MODELS = (
         2_000_000_000_000, "https://arxiv.org/abs/2502.02737",
     ),
 )  # fmt: skip
-
-
-def short(n: int | None) -> str:
-    """A number of parameters or tokens as people say it; – for None.
-
-    >>> short(134_515_008), short(15_600_000_000_000), short(459_008), short(None)
-    ('135M', '15.6T', '459k', '–')
-    """
-    if n is None:
-        return "–"
-    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if n >= size * 0.9995:
-            return f"{n / size:.3g}{unit}"
-    return str(n)
 
 
 def table_of_sizes() -> Html:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmbook.build.screenshot import CHROMIUM_FLAGS, HOW_TO_GET, find_chromium
-from llmbook.core.show.tables import collapsed, sortable, table
+from llmbook.core.show.tables import collapsed, short, sortable, table
 
 ROWS = [("b", '<data value="20">20</data>'), ("a", "–"), ("c", '<data value="3">3K</data> (computed)')]
 
@@ -65,3 +65,17 @@ def test_a_heading_sorts_up_then_down_by_numbers_with_gaps_last(page):
     assert column(1) == ["a", "b", "c"] and page.locator("th[aria-sort]").all_inner_texts() == ["letter"]
     second = page.locator("table").nth(1).locator("tbody th").all_inner_texts()
     assert second == ["b", "a", "c"]  # the other table stays as it was
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(0, "0"), (999, "999"), (1000, "1k"), (13_994_528, "14M"), (999_499, "999k"), (999_500, "1M"), (1.5e9, "1.5B"),
+     (2_780_000_000_000, "2.78T"), (1.5e14, "150T")],
+)  # fmt: skip
+def test_numbers_are_said_in_three_digits(n, text):
+    assert short(n) == text
+
+
+def test_a_negative_number_has_no_name():
+    with pytest.raises(ValueError, match="n is -1; give 0 or more"):
+        short(-1)

@@ -24,6 +24,25 @@ class Html(str):
         return f"HTML of {len(self)} characters"
 
 
+def short(n: float | None) -> str:
+    """A large number as people say it, to three digits: k, M, B and T for thousands to trillions; – for None.
+
+    Raises ``ValueError`` for a number below 0.
+
+    >>> [short(n) for n in (15_600_000_000_000, 134_515_008, 999_999, 459_008, 42, None)]
+    ['15.6T', '135M', '1M', '459k', '42', '–']
+    """
+    if n is None:
+        return "–"
+    if n < 0:
+        raise ValueError(f"n is {n}; give 0 or more")
+    rounded = float(f"{n:.3g}")  # first, so that 999,999 becomes a million
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if rounded >= size:
+            return f"{rounded / size:.4g}{unit}"
+    return f"{rounded:g}"
+
+
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
     """An HTML table with a caption, headings of columns, and the first cell of each row as its heading.
 
